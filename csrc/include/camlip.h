@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * camlip.h -- the one engine API.  Pure C11, stable ABI.
+ *
+ * Everything that runs a model (Python, LAMMPS, OpenMM, tests) goes through the functions
+ * below and nothing else.  Units: eV, Angstrom, e.  Arrays are C-contiguous; shapes are
+ * written as (rows, cols).  "Owned" atoms come first, "ghost" atoms follow.  Signs and index
+ * orders are those of docs/conventions.md.
+ *
+ *     camlip_model  = parameters, read-only after load, shareable between threads
+ *     camlip_engine = model + backend + scratch memory, one per thread or MPI rank
+ *
+ * Every struct begins with struct_size, which the caller sets to sizeof(struct) as compiled:
+ * an engine newer than its caller leaves the fields alone that the caller does not know.
+ */
+#ifndef CAMLIP_H
+#define CAMLIP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CAMLIP_ABI_VERSION 1
+
+#if defined(_WIN32)
+#define CAMLIP_API __declspec(dllexport)
+#else
+#define CAMLIP_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum camlip_status {
+    CAMLIP_OK = 0,
+    CAMLIP_ERROR_ARGUMENT = 1, /* the caller broke the contract of the function    */
+    CAMLIP_ERROR_FILE = 2,     /* model file missing, truncated or malformed       */
+    CAMLIP_ERROR_BACKEND = 3,  /* backend not built in, or no such device          */
+    CAMLIP_ERROR_MEMORY = 4,   /* allocation failed                                */
+    CAMLIP_ERROR_EXCHANGE = 5, /* a halo-exchange callback returned non-zero       */
+    CAMLIP_ERROR_NUMERIC = 6,  /* NaN or infinity in the input, or in the result   */
+    CAMLIP_ERROR_INTERNAL = 7
+} camlip_status;
+
+/* Message of the last failed call on this thread; never NULL. */
+CAMLIP_API const char* camlip_last_error(void);
+CAMLIP_API int camlip_abi_version(void);
+CAMLIP_API const char* camlip_version(void); /* "0.1.0" */
+
+/* ---- model ---------------------------------------------------------------------------- */
+
+typedef struct camlip_model camlip_model;
+
+typedef struct camlip_model_info {
+    size_t struct_size;
+    double cutoff;                 /* Angstrom                                           */
+    int32_t num_types;             /* elements that the model knows                      */
+    int32_t num_layers;            /* 1 = strictly local, 2 = one message-passing step   */
+    int32_t exchange_width;        /* doubles per atom in one halo exchange, 0 if none   */
+    const int32_t* atomic_numbers; /* (num_types), ascending type; owned by the model    */
+    const char* metadata_json;     /* the metadata of the file, owned by the model       */
+} camlip_model_info;
+
+CAMLIP_API camlip_status camlip_model_load(const char* path, camlip_model** model);
+/* The same from bytes in memory; the bytes may be freed afterwards.  `name` is for messages. */
+CAMLIP_API camlip_status camlip_model_load_memory(const void* bytes, size_t num_bytes,
+                                                  const char* name, camlip_model** model);
+CAMLIP_API camlip_status camlip_model_get_info(const camlip_model* model, camlip_model_info* info);
+CAMLIP_API void camlip_model_free(camlip_model* model);
+
+/* ---- engine --------------------------------------------------------------------------- */
+
+typedef struct camlip_engine camlip_engine;
+
+typedef struct camlip_engine_options {
+    size_t struct_size;
+    const char* backend;   /* "auto", "reference", "cpu", "cuda", "cuda:1"; NULL = "auto"  */
+    const char* precision; /* "mixed" (float32, float64 sums) or "double"; NULL = "mixed"   */
+    int32_t num_threads;   /* 0 = what OpenMP would use                                     */
+    int32_t num_active_types;    /* 0 = all.  Radial tables are made for active types only: */
+    const int32_t* active_types; /* matters for models of many elements                     */
+    double skin;           /* of camlip_compute_system's own list, Angstrom; < 0 = default  */
+    const char* simd;      /* "auto", "avx512", "avx2", "baseline"; NULL = "auto"           */
+} camlip_engine_options;
+
+typedef struct camlip_engine_info {
+    size_t struct_size;
+    const char* backend;       /* the one chosen, owned by the engine                       */
+    const char* precision;
+    const char* simd;          /* instruction set of the kernels in use                     */
+    int32_t num_threads;
+    double radial_table_error; /* largest |table - radial network| over all tables, relative
+                                  to the largest value; 0 where nothing is tabulated        */
+    double radial_table_derivative_error; /* the same for d/dr                              */
+    uint64_t memory_bytes;     /* held by the engine now                                    */
+} camlip_engine_info;
+
+/* options may be NULL.  The model must outlive the engine. */
+CAMLIP_API camlip_status camlip_engine_create(const camlip_model* model,
+                                              const camlip_engine_options* options,
+                                              camlip_engine** engine);
+CAMLIP_API camlip_status camlip_engine_get_info(const camlip_engine* engine,
+                                                camlip_engine_info* info);
+CAMLIP_API void camlip_engine_free(camlip_engine* engine);
+
+/* Full neighbor list in CSR form: neighbors of owned atom i are
+ * indices[offsets[i] .. offsets[i+1]).  Entries may point at ghosts.  Pairs beyond the cutoff
+ * are allowed (skin) and are ignored. */
+typedef struct camlip_neighbor_list {
+    size_t struct_size;
+    const int64_t* offsets; /* (num_owned + 1)                                             */
+    const int32_t* indices; /* (offsets[num_owned])                                        */
+    uint64_t revision;      /* changes whenever the list does; lets backends cache         */
+} camlip_neighbor_list;
+
+/* Halo exchange, called by the engine between message-passing layers.
+ *   forward: copy rows of owned atoms to their ghosts             (owned -> ghost)
+ *   reverse: add rows of ghosts onto the atoms that they image    (ghost -> owned)
+ * features: (num_owned + num_ghost, width) doubles on the host.  Return 0 on success.
+ * Both are collective: the engine calls them the same number of times on every rank, also on a
+ * rank that owns no atoms.  May be NULL when num_ghost == 0 or the model is strictly local. */
+typedef struct camlip_exchange {
+    size_t struct_size;
+    void* context;
+    int (*forward)(void* context, double* features, int32_t width);
+    int (*reverse)(void* context, double* features, int32_t width);
+} camlip_exchange;
+
+typedef enum camlip_memory { CAMLIP_HOST = 0, CAMLIP_DEVICE = 1 } camlip_memory;
+
+/* All array pointers of one call live in the same memory.  With CAMLIP_DEVICE the engine
+ * enqueues on `stream` (a cudaStream_t) and does not synchronise, except before a halo
+ * exchange, whose features are then device pointers too. */
+typedef struct camlip_atoms {
+    size_t struct_size;
+    camlip_memory memory;
+    void* stream;
+    int64_t num_owned;
+    int64_t num_ghost;
+    const double* positions; /* (num_owned + num_ghost, 3), Angstrom, already imaged       */
+    const int32_t* types;    /* (num_owned + num_ghost), 0 .. num_types-1; an atom of type
+                                -1 is not the model's: it has no energy and is no neighbor */
+} camlip_atoms;
+
+/* Any pointer may be NULL: that quantity is then not computed.  Arrays are added to. */
+typedef struct camlip_results {
+    size_t struct_size;
+    double* energy;          /* (1) eV, sum over owned atoms                                */
+    double* atomic_energies; /* (num_owned) eV                                              */
+    double* forces;          /* (num_owned + num_ghost, 3) eV/A; ghosts need reverse comm   */
+    double* virial;          /* (3, 3) eV, W_ab = sum_i r_ia F_ib                           */
+    double* centroid_virial; /* (num_owned + num_ghost, 3, 3) eV, see docs/conventions.md   */
+} camlip_results;
+
+CAMLIP_API camlip_status camlip_compute(camlip_engine* engine, const camlip_atoms* atoms,
+                                        const camlip_neighbor_list* neighbors,
+                                        const camlip_exchange* exchange,
+                                        camlip_results* results);
+
+/* ---- a whole system, periodic or not, without domain decomposition ---------------------- */
+
+typedef struct camlip_system {
+    size_t struct_size;
+    int64_t num_atoms;
+    const double* positions; /* (num_atoms, 3), Angstrom; need not lie inside the cell      */
+    const int32_t* types;    /* (num_atoms)                                                 */
+    const double* cell;      /* (3, 3) rows are lattice vectors; NULL when nothing is periodic.
+                                Any triclinic cell, also smaller than the cutoff            */
+    int32_t periodic[3];     /* 1 = periodic along that lattice vector                      */
+} camlip_system;
+
+/* Makes, keeps (skin) and refreshes its own neighbor list and ghosts; results have num_atoms
+ * rows everywhere. */
+CAMLIP_API camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* system,
+                                               camlip_results* results);
+
+/* The neighbor list alone, for tests and for hosts that need it. */
+typedef struct camlip_neighbors camlip_neighbors;
+
+typedef struct camlip_neighbors_view {
+    size_t struct_size;
+    int64_t num_atoms;
+    int64_t num_ghost;
+    const int64_t* ghost_owner;  /* (num_ghost) atom that the ghost images                  */
+    const int32_t* ghost_shift;  /* (num_ghost, 3) r_ghost = r_owner + shift . cell         */
+    const double* positions;     /* (num_atoms + num_ghost, 3), as of the last update       */
+    const int64_t* offsets;      /* (num_atoms + 1)                                         */
+    const int32_t* indices;      /* full list with skin                                     */
+    uint64_t revision;           /* number of times the list was rebuilt                    */
+} camlip_neighbors_view;
+
+CAMLIP_API camlip_status camlip_neighbors_create(double cutoff, double skin,
+                                                 camlip_neighbors** neighbors);
+/* Refreshes ghost positions; rebuilds when an atom moved by more than skin/2 since the last
+ * build, or when the cell, the periodicity or the number of atoms changed. */
+CAMLIP_API camlip_status camlip_neighbors_update(camlip_neighbors* neighbors,
+                                                 const camlip_system* system);
+CAMLIP_API camlip_status camlip_neighbors_get(const camlip_neighbors* neighbors,
+                                              camlip_neighbors_view* view);
+CAMLIP_API void camlip_neighbors_free(camlip_neighbors* neighbors);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* CAMLIP_H */
