@@ -154,8 +154,7 @@ typedef struct camlip_results {
 
 CAMLIP_API camlip_status camlip_compute(camlip_engine* engine, const camlip_atoms* atoms,
                                         const camlip_neighbor_list* neighbors,
-                                        const camlip_exchange* exchange,
-                                        camlip_results* results);
+                                        const camlip_exchange* exchange, camlip_results* results);
 
 /* ---- a whole system, periodic or not, without domain decomposition ---------------------- */
 
