@@ -1,0 +1,45 @@
+"""Screened nuclear repulsion at short distances (Ziegler, Biersack, Littmark)."""
+
+import torch
+from ase.data import covalent_radii
+from torch import Tensor, nn
+
+from camlip.nn.radial import envelope
+
+
+class ZBL(nn.Module):
+    r"""Half of the ZBL repulsion of each pair, for the center's energy.
+
+    .. math:: \tfrac12\, 14.3996\, \frac{Z_i Z_j}{r}\, \phi(r / a)\, f(r / (R_i + R_j)), \qquad
+              a = 0.4685 / (Z_i^{0.23} + Z_j^{0.23})
+
+    with the universal screening function :math:`\phi` and covalent radii R, so that the repulsion
+    ends smoothly where chemical bonds begin.
+
+    Args:
+        atomic_numbers: of the model's types.
+
+    Source: Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Matter (1985).
+    """
+
+    radii: Tensor
+    charges: Tensor
+
+    def __init__(self, atomic_numbers: list[int]) -> None:
+        super().__init__()
+        self.register_buffer("radii", torch.tensor(covalent_radii[atomic_numbers]))
+        self.register_buffer("charges", torch.tensor(atomic_numbers, dtype=torch.float64))
+
+    def forward(self, distances: Tensor, center_types: Tensor, neighbor_types: Tensor) -> Tensor:
+        """Energy of each edge in eV, shape (E,)."""
+        zi = self.charges[center_types].to(distances.dtype)
+        zj = self.charges[neighbor_types].to(distances.dtype)
+        reach = (self.radii[center_types] + self.radii[neighbor_types]).to(distances.dtype)
+        t = distances * (zi.pow(0.23) + zj.pow(0.23)) / 0.4685
+        phi = (
+            0.18175 * torch.exp(-3.1998 * t)
+            + 0.50986 * torch.exp(-0.94229 * t)
+            + 0.28022 * torch.exp(-0.4029 * t)
+            + 0.02817 * torch.exp(-0.20162 * t)
+        )
+        return 0.5 * 14.3996 * zi * zj / distances * phi * envelope(distances / reach)
