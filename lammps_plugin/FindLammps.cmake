@@ -36,7 +36,7 @@ endfunction()
 # 20250722 -> "22 Jul 2025"
 function(_camlip_version_text number text)
   set(months "0;Jan;Feb;Mar;Apr;May;Jun;Jul;Aug;Sep;Oct;Nov;Dec")
-  if(number MATCHES "^([0-9][0-9][0-9][0-9])0*([1-9][0-9]?)$" AND number MATCHES "^(....)(..)(..)$")
+  if("${number}" MATCHES "^([0-9][0-9][0-9][0-9])([0-9][0-9])([0-9][0-9])$")
     set(year ${CMAKE_MATCH_1})
     math(EXPR month "1${CMAKE_MATCH_2} - 100")
     math(EXPR day "1${CMAKE_MATCH_3} - 100")
