@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What a backend computes: the stages of the model and their adjoints, one virtual each.
+// architectures/*.cpp call them in order and know nothing of how; a backend knows nothing of the
+// order beyond what is written here.  Formulas: docs/derivations.md.
+//
+//     begin
+//     for layer < n-1:        edges_forward(layer)   atoms_forward(layer)   [halo exchange of h]
+//     the last layer:         edges_forward          atoms_turn             edges_backward
+//     for layer = n-2 .. 0:   [reverse exchange of h_bar]   atoms_backward  edges_backward
+//
+// Everything after atoms_turn is left out when no Outputs ask for gradients.
+//
+// N owned atoms come first, then G ghosts.  Edges of owned atom i are its list entries j with
+// types[j] >= 0 and |r_j - r_i| < cutoff; an owned atom of type -1 has no edges, no energy, and
+// its rows of h are zero.  N = 0 is legal everywhere.
+#ifndef CAMLIP_BACKEND_HPP
+#define CAMLIP_BACKEND_HPP
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model.hpp"
+
+namespace camlip {
+
+// Views of the caller's arrays, checked by the engine; valid until the last stage of the call.
+struct Atoms {
+    std::int64_t num_owned = 0;
+    std::int64_t num_ghost = 0;
+    const double* positions = nullptr;    // (N + G, 3), Angstrom
+    const std::int32_t* types = nullptr;  // (N + G), -1 .. T-1
+    bool on_device = false;               // all arrays of the call are in device memory
+    void* stream = nullptr;
+
+    std::int64_t num_total() const { return num_owned + num_ghost; }
+};
+
+struct NeighborList {
+    const std::int64_t* offsets = nullptr;  // (N + 1)
+    const std::int32_t* indices = nullptr;  // (offsets[N])
+    std::uint64_t revision = 0;             // changes whenever the list does
+};
+
+// What is wanted; a null pointer is not computed.  Arrays are added to.
+struct Outputs {
+    double* energy = nullptr;           // (1)
+    double* atomic_energies = nullptr;  // (N)
+    double* forces = nullptr;           // (N + G, 3)
+    double* virial = nullptr;           // (3, 3)
+    double* centroid_virial = nullptr;  // (N + G, 3, 3)
+
+    bool gradients() const { return forces || virial || centroid_virial; }
+};
+
+enum class Precision { kMixed, kDouble };
+
+struct BackendOptions {
+    Precision precision = Precision::kMixed;
+    int num_threads = 0;            // 0 = what OpenMP would use
+    std::string simd = "auto";      // "auto", "avx512", "avx2", "baseline"
+    int device = 0;                 // of an accelerator
+    std::vector<int> active_types;  // ascending, never empty; no other type will appear
+};
+
+struct BackendInfo {
+    std::string precision;  // "double" or "mixed": what is really used
+    std::string simd;       // instruction set of the kernels in use
+    int num_threads = 1;
+    double radial_table_error = 0;             // max |table - network| / max |network|
+    double radial_table_derivative_error = 0;  // the same for d/dr
+    std::uint64_t memory_bytes = 0;            // held now
+};
+
+// One per engine; owns its folded parameters and all scratch memory.  The model outlives it.
+class Backend {
+  public:
+    virtual ~Backend() = default;
+
+    // Sizes the scratch memory.  Reference energies and the ZBL repulsion (with its forces and
+    // virial) may be added here or in any later stage, once.
+    virtual void begin(const Atoms& atoms, const NeighborList& neighbors,
+                       const Outputs& outputs) = 0;
+
+    // Layer 0: moments a of the owned atoms; h is null.  Above: message moments of the owned
+    // atoms from h (N + G, exchange_width), the node features sent by layer - 1.
+    virtual void edges_forward(int layer, const double* h) = 0;
+
+    // Not the last layer: mixing, contraction, readout (energies are added), message.  Writes the
+    // rows of the owned atoms of h (N + G, exchange_width).
+    virtual void atoms_forward(int layer, double* h) = 0;
+
+    // The last layer: the block forward (energies are added) and, when gradients are wanted,
+    // backward at once: leaves the adjoint of this layer's edge sums, and of the moments of the
+    // layer below that it skips from.
+    virtual void atoms_turn(int layer) = 0;
+
+    // Below the last layer: adjoint of the block from h_bar (its owned rows) and from the moments
+    // that the layer above skips from; leaves the same as atoms_turn.
+    virtual void atoms_backward(int layer, const double* h_bar) = 0;
+
+    // Adds forces, virial and centroid virial of the edges of this layer; above layer 0 also adds
+    // to h_bar (N + G, exchange_width), owned and ghost rows.  Layer 0: h and h_bar are null.
+    virtual void edges_backward(int layer, const double* h, double* h_bar) = 0;
+
+    virtual BackendInfo info() const = 0;
+};
+
+// Each backend offers make_<name>_backend of this type, declared in <name>/backend_<name>.hpp and
+// listed in registry.cpp.
+using MakeBackend = std::unique_ptr<Backend> (*)(const Model&, const BackendOptions&);
+
+}  // namespace camlip
+
+#endif
