@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pair_mlip.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "atom.h"
+#include "comm.h"
+#include "elements.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "metadata.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+
+using namespace LAMMPS_NS;
+using camlip_lammps::symbol;
+
+PairMLIP::PairMLIP(LAMMPS* lmp) : Pair(lmp), energy_unit_(1.0) {
+    manybody_flag = 1;
+    one_coeff = 1;
+    single_enable = 0;
+    restartinfo = 0;
+    no_virial_fdotr_compute = 1;
+    centroidstressflag = CENTROID_AVAIL;
+    info_.struct_size = sizeof(info_);
+}
+
+PairMLIP::~PairMLIP() {
+    free_model();
+    if (allocated) {
+        memory->destroy(setflag);
+        memory->destroy(cutsq);
+    }
+}
+
+void PairMLIP::free_model() {
+    camlip_engine_free(engine_);
+    camlip_model_free(model_);
+    engine_ = nullptr;
+    model_ = nullptr;
+}
+
+void PairMLIP::allocate() {
+    const int n = atom->ntypes + 1;
+    memory->create(setflag, n, n, "pair:setflag");
+    memory->create(cutsq, n, n, "pair:cutsq");
+    for (int i = 0; i < n; i++) std::fill(setflag[i], setflag[i] + n, 0);
+    map = new int[n];
+    std::fill(map, map + n, -1);
+    allocated = 1;
+}
+
+// A failure on any rank becomes one error on all, with the words of the first rank that failed.
+// Only for places that every rank reaches.
+void PairMLIP::require(camlip_status status, const char* doing) {
+    int first = status == CAMLIP_OK ? comm->nprocs : comm->me;
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, world);
+    if (first == comm->nprocs) return;
+    char text[1024];
+    snprintf(text, sizeof(text), "%s", camlip_last_error());
+    MPI_Bcast(text, sizeof(text), MPI_CHAR, first, world);
+    error->all(FLERR, "{}: {}", doing, text);
+}
+
+/* ---- pair_style ------------------------------------------------------------------------ */
+
+void PairMLIP::settings(int narg, char** arg) {
+    const std::string units = update->unit_style;
+    if (units == "metal") {
+        energy_unit_ = 1.0;
+    } else if (units == "real") {
+        energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+    } else {
+        error->all(FLERR, "pair_style mlip: units are '{}', expected metal or real", units);
+    }
+
+    backend_ = "auto";
+    precision_ = "mixed";
+    threads_ = 0;
+    for (int i = 0; i < narg; i += 2) {
+        const std::string key = arg[i];
+        if (key != "engine" && key != "precision" && key != "threads") {
+            error->all(
+                FLERR,
+                "pair_style mlip: unknown keyword '{}', expected engine, precision or threads",
+                key);
+        }
+        if (i + 1 == narg) error->all(FLERR, "pair_style mlip: keyword '{}' has no value", key);
+        const std::string value = arg[i + 1];
+        if (key == "engine") {
+            backend_ = value;
+        } else if (key == "precision") {
+            if (value != "mixed" && value != "double") {
+                error->all(FLERR, "pair_style mlip: precision is '{}', expected mixed or double",
+                           value);
+            }
+            precision_ = value;
+        } else {
+            threads_ = utils::inumeric(FLERR, value, true, lmp);
+            if (threads_ < 1) {
+                error->all(FLERR, "pair_style mlip: threads is {}, expected 1 or more", threads_);
+            }
+        }
+    }
+    // A second pair_style command of the same name keeps this object: the engine is made anew.
+    camlip_engine_free(engine_);
+    engine_ = nullptr;
+}
+
+/* ---- pair_coeff ------------------------------------------------------------------------ */
+
+void PairMLIP::coeff(int narg, char** arg) {
+    if (!allocated) allocate();
+    if (narg < 3 || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0) {
+        error->all(
+            FLERR,
+            "pair_coeff for mlip: expected '* * model.pt' and one element for each atom type");
+    }
+    if (narg != 3 + atom->ntypes) {
+        error->all(
+            FLERR,
+            "pair_coeff for mlip: found {} element names, expected {}: one for each atom type, "
+            "NULL for a type of another pair style",
+            narg - 3, atom->ntypes);
+    }
+    load_model(arg[2]);
+    map_elements(narg, arg);
+    create_engine();
+    comm_forward = comm_reverse = info_.exchange_width;
+}
+
+// Rank 0 reads, all get the bytes: a thousand ranks do not open one file, and a missing file is one
+// error.
+void PairMLIP::load_model(const std::string& file) {
+    std::vector<char> bytes;
+    std::string trouble;
+    bigint size = -1;
+    if (comm->me == 0) {
+        const std::string path = utils::get_potential_file_path(file);
+        FILE* stream = path.empty() ? nullptr : fopen(path.c_str(), "rb");
+        if (stream) {
+            char chunk[1 << 16];
+            size_t count;
+            while ((count = fread(chunk, 1, sizeof(chunk), stream)) > 0) {
+                bytes.insert(bytes.end(), chunk, chunk + count);
+            }
+            if (!ferror(stream)) size = bytes.size();
+            fclose(stream);
+        }
+        if (size < 0) trouble = utils::getsyserror();
+    }
+    MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
+    if (size < 0) {
+        error->all(FLERR, "pair_coeff for mlip: cannot read model file '{}'{}", file,
+                   trouble.empty() ? "" : ": " + trouble);
+    }
+    bytes.resize(size);
+    const bigint piece = 1 << 30;    // MPI counts are int
+    for (bigint start = 0; start < size; start += piece) {
+        MPI_Bcast(bytes.data() + start, static_cast<int>(std::min(piece, size - start)), MPI_BYTE,
+                  0, world);
+    }
+
+    free_model();
+    require(camlip_model_load_memory(bytes.data(), bytes.size(), file.c_str(), &model_),
+            "pair_coeff for mlip");
+    require(camlip_model_get_info(model_, &info_), "pair_coeff for mlip");
+    file_ = file;
+    summary_printed_ = false;
+}
+
+void PairMLIP::map_elements(int narg, char** arg) {
+    const int ntypes = atom->ntypes;
+    std::string known;
+    for (int t = 0; t < info_.num_types; t++) {
+        known += (t ? ", " : "") + symbol(info_.atomic_numbers[t]);
+    }
+    int mapped = 0;
+    for (int i = 1; i <= ntypes && 2 + i < narg; i++) {
+        const std::string name = arg[2 + i];
+        map[i] = -1;
+        if (name == "NULL") continue;
+        for (int t = 0; t < info_.num_types; t++) {
+            if (symbol(info_.atomic_numbers[t]) == name) map[i] = t;
+        }
+        if (map[i] < 0) {
+            error->all(FLERR, "pair_coeff for mlip: model '{}' has no element '{}'; it knows {}",
+                       file_, name, known);
+        }
+        mapped++;
+    }
+    if (mapped == 0)
+        error->all(FLERR, "pair_coeff for mlip: every atom type is NULL, expected an element");
+    if (mapped < ntypes && !utils::strmatch(force->pair_style, "^hybrid")) {
+        error->all(FLERR,
+                   "pair_coeff for mlip: {} of {} atom types are NULL, but no other pair style "
+                   "takes them; "
+                   "use pair_style hybrid or hybrid/overlay",
+                   ntypes - mapped, ntypes);
+    }
+    for (int i = 1; i <= ntypes; i++) {
+        for (int j = i; j <= ntypes; j++) setflag[i][j] = map[i] >= 0 && map[j] >= 0;
+    }
+}
+
+void PairMLIP::create_engine() {
+    const std::set<int32_t> in_use(map + 1, map + atom->ntypes + 1);
+    std::vector<int32_t> active;
+    std::copy_if(in_use.begin(), in_use.end(), std::back_inserter(active),
+                 [](int t) { return t >= 0; });
+
+    camlip_engine_options options{};
+    options.struct_size = sizeof(options);
+    options.backend = backend_.c_str();
+    options.precision = precision_.c_str();
+    options.num_threads = threads_ > 0 ? threads_ : comm->nthreads;
+    options.num_active_types = static_cast<int32_t>(active.size());
+    options.active_types = active.data();
+    options.skin = -1.0;
+    require(camlip_engine_create(model_, &options, &engine_), "pair_style mlip");
+}
+
+/* ---- before a run ---------------------------------------------------------------------- */
+
+void PairMLIP::init_style() {
+    if (force->newton_pair == 0) {
+        error->all(FLERR,
+                   "pair_style mlip: newton is off for pairs, expected on: write 'newton on' "
+                   "before the box is made");
+    }
+    check_special_bonds();
+    if (!engine_) create_engine();
+    neighbor->add_request(this, NeighConst::REQ_FULL);
+    built_from_ = nullptr;
+
+    // pair_style hybrid asked for the widths when it was made, before the model was known, and comm
+    // sizes its buffers by what hybrid says.
+    force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
+    force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
+
+    if (!summary_printed_) print_summary();
+    summary_printed_ = true;
+}
+
+double PairMLIP::init_one(int, int) { return info_.cutoff; }
+
+// Bonded neighbors with weight 0 are not in the list: the model would see atoms without bonds.
+void PairMLIP::check_special_bonds() {
+    if (atom->molecular == Atom::ATOMIC || atom->nbonds + atom->nangles == 0) return;
+    for (int k = 1; k <= 3; k++) {
+        if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0) {
+            error->all(FLERR,
+                       "pair_style mlip: special_bonds takes bonded atoms out of the neighbor "
+                       "list, but the model "
+                       "needs all neighbors; write 'special_bonds lj/coul 1.0 1.0 1.0'");
+        }
+    }
+}
+
+// The usual cause of absurd forces is a wrong order of the elements in pair_coeff.
+void PairMLIP::check_masses() {
+    if (!atom->mass || !atom->mass_setflag) return;
+    for (int i = 1; i <= atom->ntypes; i++) {
+        if (map[i] < 0 || !atom->mass_setflag[i]) continue;
+        const auto distance = [&](int t) {
+            return std::fabs(camlip_lammps::elements[info_.atomic_numbers[t]].mass - atom->mass[i]);
+        };
+        int nearest = map[i];
+        for (int t = 0; t < info_.num_types; t++) {
+            if (distance(t) < distance(nearest)) nearest = t;
+        }
+        if (nearest != map[i] && distance(map[i]) > 0.2 * atom->mass[i]) {
+            error->warning(FLERR,
+                           "pair_coeff for mlip: type {} has mass {:.4g}, that of {} rather than "
+                           "of {}; is the "
+                           "order of the elements right?",
+                           i, atom->mass[i], symbol(info_.atomic_numbers[nearest]),
+                           symbol(info_.atomic_numbers[map[i]]));
+        }
+    }
+}
+
+void PairMLIP::print_summary() {
+    if (comm->me != 0) return;
+    camlip_engine_info engine{};
+    engine.struct_size = sizeof(engine);
+    camlip_engine_get_info(engine_, &engine);
+    std::string text = fmt::format(
+        "pair_style mlip: model '{}', camlip {}\n  engine {} ({} precision, {}), {} thread{} per "
+        "MPI rank\n"
+        "  cutoff {} Angstrom, {} layer{}{}; units of the model eV and Angstrom, of this run {}\n",
+        file_, camlip_version(), engine.backend, engine.precision, engine.simd, engine.num_threads,
+        engine.num_threads == 1 ? "" : "s", info_.cutoff, info_.num_layers,
+        info_.num_layers == 1 ? "" : "s",
+        info_.exchange_width
+            ? fmt::format(", {} numbers per boundary atom exchanged between layers",
+                          info_.exchange_width)
+            : "",
+        update->unit_style);
+    for (int i = 1; i <= atom->ntypes; i++) {
+        text += fmt::format(
+            "  type {} -> {}\n", i,
+            map[i] < 0 ? "NULL, another pair style's" : symbol(info_.atomic_numbers[map[i]]));
+    }
+    const std::string training = camlip_lammps::metadata_value(info_.metadata_json, "training");
+    if (!training.empty()) text += fmt::format("  trained: {}\n", training.substr(0, 400));
+    utils::logmesg(lmp, text);
+    check_masses();
+}
+
+/* ---- every step ------------------------------------------------------------------------ */
+
+void PairMLIP::compute(int eflag, int vflag) {
+    ev_init(eflag, vflag);
+    update_neighbor_list();
+    update_types();
+
+    const size_t total = static_cast<size_t>(atom->nlocal) + atom->nghost;
+    double energy = 0.0, virial_sum[9] = {};
+    forces_.assign(3 * total, 0.0);
+    if (eflag_atom) atomic_energies_.assign(atom->nlocal, 0.0);
+    const bool per_atom_virial = vflag_atom || cvflag_atom;
+    if (per_atom_virial) centroid_virial_.assign(9 * total, 0.0);
+
+    camlip_atoms atoms{};
+    atoms.struct_size = sizeof(atoms);
+    atoms.memory = CAMLIP_HOST;
+    atoms.num_owned = atom->nlocal;
+    atoms.num_ghost = atom->nghost;
+    atoms.positions = atom->x ? atom->x[0] : nullptr;
+    atoms.types = types_.data();
+
+    camlip_neighbor_list neighbors{};
+    neighbors.struct_size = sizeof(neighbors);
+    neighbors.offsets = offsets_.data();
+    neighbors.indices = indices_.data();
+    neighbors.revision = revision_;
+
+    camlip_exchange halo{};
+    halo.struct_size = sizeof(halo);
+    halo.context = this;
+    halo.forward = [](void* self, double* features, int32_t width) {
+        return exchange(static_cast<PairMLIP*>(self), true, features, width);
+    };
+    halo.reverse = [](void* self, double* features, int32_t width) {
+        return exchange(static_cast<PairMLIP*>(self), false, features, width);
+    };
+
+    camlip_results results{};
+    results.struct_size = sizeof(results);
+    results.energy = &energy;
+    results.forces = forces_.data();
+    results.atomic_energies = eflag_atom ? atomic_energies_.data() : nullptr;
+    results.virial = vflag_global ? virial_sum : nullptr;
+    results.centroid_virial = per_atom_virial ? centroid_virial_.data() : nullptr;
+
+    // No early return for a rank without atoms: the exchange is collective.
+    const camlip_status status = camlip_compute(engine_, &atoms, &neighbors, &halo, &results);
+    if (exchange_error_) std::rethrow_exception(std::exchange(exchange_error_, nullptr));
+    // Not error->all: the other ranks may wait in an exchange, and only an abort reaches them.
+    if (status != CAMLIP_OK) error->one(FLERR, "pair_style mlip: {}", camlip_last_error());
+    add_results(energy, virial_sum);
+}
+
+// LAMMPS' pages -> CSR, whenever LAMMPS built its list; ncalls catches builds between two computes.
+void PairMLIP::update_neighbor_list() {
+    const int nlocal = atom->nlocal;
+    if (neighbor->ago != 0 && list == built_from_ && neighbor->ncalls == built_calls_ &&
+        neighbor->lastcall == built_step_ && nlocal == built_owned_ &&
+        atom->nghost == built_ghost_) {
+        return;
+    }
+    listed_.assign(nlocal, 0);
+    offsets_.assign(nlocal + 1, 0);
+    for (int ii = 0; ii < list->inum; ii++) {
+        const int i = list->ilist[ii];
+        listed_[i] = 1;
+        offsets_[i + 1] = list->numneigh[i];
+    }
+    for (int i = 0; i < nlocal; i++) offsets_[i + 1] += offsets_[i];
+    indices_.resize(offsets_[nlocal]);
+    for (int ii = 0; ii < list->inum; ii++) {
+        const int i = list->ilist[ii];
+        const int* from = list->firstneigh[i];
+        std::transform(from, from + list->numneigh[i], indices_.begin() + offsets_[i],
+                       [](int j) { return j & NEIGHMASK; });
+    }
+    revision_++;
+    built_from_ = list;
+    built_calls_ = neighbor->ncalls;
+    built_step_ = neighbor->lastcall;
+    built_owned_ = nlocal;
+    built_ghost_ = atom->nghost;
+}
+
+// Every step, because fix atom/swap and the like change types without a new list.
+void PairMLIP::update_types() {
+    const int nlocal = atom->nlocal, total = nlocal + atom->nghost;
+    types_.resize(total);
+    for (int i = 0; i < total; i++) types_[i] = map[atom->type[i]];
+    for (int i = 0; i < nlocal; i++) {
+        if (!listed_[i]) types_[i] = -1;
+    }
+}
+
+// Everything the engine returns is in eV and Angstrom; LAMMPS wants its own energy unit.
+void PairMLIP::add_results(double energy, const double* w) {
+    const double unit = energy_unit_;
+    const int nlocal = atom->nlocal, total = nlocal + atom->nghost;
+    for (int i = 0; i < total; i++) {
+        for (int a = 0; a < 3; a++) atom->f[i][a] += unit * forces_[3 * static_cast<size_t>(i) + a];
+    }
+    if (eflag_global) eng_vdwl += unit * energy;
+    if (eflag_atom) {
+        for (int i = 0; i < nlocal; i++) eatom[i] += unit * atomic_energies_[i];
+    }
+
+    // xx yy zz xy xz yz yx zx zy of a row-major (3, 3)
+    static constexpr int order[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
+    static constexpr int mirrored[6] = {0, 4, 8, 3, 6, 7};
+    if (vflag_global) {
+        for (int k = 0; k < 6; k++) virial[k] += 0.5 * unit * (w[order[k]] + w[mirrored[k]]);
+    }
+    for (int i = 0; (vflag_atom || cvflag_atom) && i < total; i++) {
+        const double* c = &centroid_virial_[9 * static_cast<size_t>(i)];
+        for (int k = 0; vflag_atom && k < 6; k++) {
+            vatom[i][k] += 0.5 * unit * (c[order[k]] + c[mirrored[k]]);
+        }
+        for (int k = 0; cvflag_atom && k < 9; k++) cvatom[i][k] += unit * c[order[k]];
+    }
+}
+
+/* ---- halo exchange --------------------------------------------------------------------- */
+
+int PairMLIP::exchange(PairMLIP* self, bool forward, double* features, int width) {
+    self->features_ = features;
+    self->width_ = width;
+    try {
+        if (width > self->comm_forward) {
+            self->error->one(
+                FLERR, "pair_style mlip: engine exchanges {} numbers per atom, expected at most {}",
+                width, self->comm_forward);
+        }
+        if (forward) {
+            self->comm->forward_comm(self, width);
+        } else {
+            self->comm->reverse_comm(self, width);
+        }
+    } catch (...) {
+        // An exception must not cross the C API; compute() throws it again.
+        self->exchange_error_ = std::current_exception();
+        return 1;
+    }
+    return 0;
+}
+
+int PairMLIP::pack_forward_comm(int n, int* list, double* buf, int, int*) {
+    for (int k = 0; k < n; k++) {
+        std::copy_n(features_ + static_cast<size_t>(list[k]) * width_, width_,
+                    buf + static_cast<size_t>(k) * width_);
+    }
+    return n * width_;
+}
+
+void PairMLIP::unpack_forward_comm(int n, int first, double* buf) {
+    std::copy_n(buf, static_cast<size_t>(n) * width_,
+                features_ + static_cast<size_t>(first) * width_);
+}
+
+int PairMLIP::pack_reverse_comm(int n, int first, double* buf) {
+    std::copy_n(features_ + static_cast<size_t>(first) * width_, static_cast<size_t>(n) * width_,
+                buf);
+    return n * width_;
+}
+
+void PairMLIP::unpack_reverse_comm(int n, int* list, double* buf) {
+    for (int k = 0; k < n; k++) {
+        double* row = features_ + static_cast<size_t>(list[k]) * width_;
+        for (int w = 0; w < width_; w++) row[w] += buf[static_cast<size_t>(k) * width_ + w];
+    }
+}
+
+double PairMLIP::memory_usage() {
+    camlip_engine_info engine{};
+    engine.struct_size = sizeof(engine);
+    if (engine_) camlip_engine_get_info(engine_, &engine);
+    return Pair::memory_usage() + static_cast<double>(engine.memory_bytes) +
+           offsets_.capacity() * sizeof(int64_t) +
+           (indices_.capacity() + types_.capacity()) * sizeof(int32_t) +
+           (forces_.capacity() + atomic_energies_.capacity() + centroid_virial_.capacity()) *
+               sizeof(double);
+}
