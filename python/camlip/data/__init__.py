@@ -1,17 +1,13 @@
 """Data: structures with labels, neighbor lists, batches, splits and stored data sets."""
 
 from camlip.data.batch import Batch, BatchSampler, Item, collate
+from camlip.data.checks import check_units
 from camlip.data.dataset import AnyDataset, Dataset, average_num_neighbors
 from camlip.data.energies import force_rms, is_isolated_atom, reference_energies
 from camlip.data.keys import LabelKeys, add_label_key_arguments, label_keys_from_args
+from camlip.data.labels import structure_from_atoms
 from camlip.data.neighbors import neighbor_list
-from camlip.data.reading import (
-    check_units,
-    fingerprint,
-    iter_structures,
-    read_structures,
-    structure_from_atoms,
-)
+from camlip.data.reading import fingerprint, iter_structures, read_structures
 from camlip.data.structure import DataError, Structure
 
 __all__ = [

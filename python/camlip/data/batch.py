@@ -109,9 +109,7 @@ class Batch:
         """Number of structures S."""
         return len(self.num_atoms)
 
-    def edge_vectors(
-        self, positions: Tensor | None = None, cells: Tensor | None = None
-    ) -> Tensor:
+    def edge_vectors(self, positions: Tensor | None = None, cells: Tensor | None = None) -> Tensor:
         """Vectors ``r_j - r_i + shift @ cell`` of the edges.
 
         Args:
@@ -232,6 +230,7 @@ class BatchSampler(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        """Check the limits and choose the order of epoch 0."""
         limits = {"atoms_per_batch": atoms_per_batch, "structures_per_batch": structures_per_batch}
         if atoms_per_batch is None and structures_per_batch is None:
             raise DataError("batch sampler: give atoms_per_batch or structures_per_batch")

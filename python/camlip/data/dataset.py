@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from camlip.data.batch import Item
 from camlip.data.neighbors import neighbor_list
-from camlip.data.structure import DataError, Structure, symbols
+from camlip.data.structure import DataError, Structure, place, symbols
 
 PROGRESS_FROM = 200
 
@@ -71,6 +71,7 @@ class Dataset(torch.utils.data.Dataset[Item]):
         *,
         progress: bool | None = None,
     ) -> None:
+        """Build the neighbor lists."""
         if len(structures) == 0:
             raise DataError("data set: no structures given, expected at least one")
         self.structures: list[Structure] = list(structures)
@@ -164,5 +165,5 @@ def average_num_neighbors(dataset: AnyDataset) -> float:
 
 
 def _name(structure: Structure, index: int) -> str:
-    where = " frame ".join(structure.source.rsplit("#", 1)) or f"structure {index}"
+    where = place(structure.source) or f"structure {index}"
     return f"{where} ({structure.formula})"

@@ -28,9 +28,7 @@ def is_isolated_atom(structure: Structure) -> bool:
         return False
     if structure.config_type.lower() in ISOLATED_NAMES or not structure.pbc.any():
         return True
-    edges, _ = neighbor_list(
-        structure.positions, structure.cell, structure.pbc, ISOLATED_DISTANCE
-    )
+    edges, _ = neighbor_list(structure.positions, structure.cell, structure.pbc, ISOLATED_DISTANCE)
     return edges.shape[1] == 0
 
 
@@ -109,7 +107,8 @@ def force_rms(structures: Iterable[Structure]) -> float:
     Returns:
         The value, or 0 when there are no force labels.
 
-    >>> pair = Structure(np.eye(3)[:2], np.array([1, 1]), forces=np.array([[3.0, 0, 0], [-3, 0, 0]]))
+    >>> forces = np.array([[3.0, 0, 0], [-3.0, 0, 0]])
+    >>> pair = Structure(np.eye(3)[:2], np.array([1, 1]), forces=forces)
     >>> round(force_rms([pair]), 6)
     1.732051
     """

@@ -96,3 +96,12 @@ def symbols(atomic_numbers: object) -> str:
     return ", ".join(
         chemical_symbols[z] if 0 <= z < len(chemical_symbols) else f"Z={z}" for z in numbers
     )
+
+
+def place(source: str) -> str:
+    """Where a structure came from, for messages.
+
+    >>> place("train.xyz#3")
+    'train.xyz frame 3'
+    """
+    return " frame ".join(source.rsplit("#", 1))
