@@ -122,6 +122,8 @@ class Contraction(nn.Module):
     matrix: Tensor
     path_of_row: Tensor
     component_of_row: Tensor
+    bounds: list[list[int]]
+    blocks: list[list[int]]
 
     def __init__(
         self, max_rank: int, num_channels: int, num_types: int, per_element: bool = True
