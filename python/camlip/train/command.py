@@ -1,0 +1,100 @@
+"""``camlip train``: train a model as a YAML file says."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from camlip.data import DataError
+from camlip.train.checkpoint import CheckpointError
+from camlip.train.config import ConfigError, load_config
+from camlip.train.setup import TrainingError
+from camlip.train.trainer import Trainer
+
+INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``camlip train``."""
+    parser.add_argument("config", metavar="FILE.yaml", help="configuration")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change any key of the configuration, as in train.epochs=50 run_dir=runs/b",
+    )
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoints in run_dir, if any"
+    )
+    start.add_argument(
+        "--overwrite", action="store_true", help="replace the run that run_dir holds"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        config = load_config(args.config, args.set)
+        trainer = Trainer(config, resume=args.resume, overwrite=args.overwrite)
+        main = trainer.processes.is_main
+        if main:
+            print(describe(trainer), flush=True)
+        completed = trainer.fit()
+        if not completed:
+            if main:
+                print(
+                    f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
+                    f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"
+                )
+            return INTERRUPTED
+        trainer.processes.close()
+    except (ConfigError, DataError, CheckpointError, TrainingError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def describe(trainer: Trainer) -> str:
+    """What is going to be trained on what, in a few lines."""
+    from ase.data import chemical_symbols
+
+    model = trainer.model
+    sets = ", ".join(
+        f"{name} {len(dataset)} ({int(dataset.num_atoms.sum())} atoms)"
+        for name, dataset in trainer.datasets.items()
+    )
+    elements = ", ".join(
+        f"{chemical_symbols[z]} {energy:.4f}"
+        for z, energy in zip(model.atomic_numbers, model.reference_energies.tolist(), strict=True)
+    )
+    number = sum(p.numel() for p in model.parameters())
+    return "\n".join(
+        [
+            f"structures: {sets}",
+            f"reference energies (eV): {elements}; force scale "
+            f"{float(model.energy_scale):.3g} eV/A; {model.average_num_neighbors:.1f} neighbors "
+            f"within {model.cutoff:g} A",
+            f"model: {number} parameters, {model.num_layers} layer(s), rank {model.max_rank}, "
+            f"{trainer.config.train.dtype} on {trainer.device}, "
+            f"{torch_threads()} thread(s), {trainer.processes.world_size} process(es)",
+            f"run directory: {trainer.run_dir}",
+        ]
+    )
+
+
+def torch_threads() -> int:
+    """Threads that PyTorch uses for one operation."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="camlip train", description=__doc__)
+    add_arguments(parser)
+    sys.exit(run(parser.parse_args()))

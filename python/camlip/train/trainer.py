@@ -1,0 +1,454 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camlip.data import AnyDataset, Batch, BatchSampler
+from camlip.models import evaluate
+from camlip.train import setup
+from camlip.train.checkpoint import save_checkpoint
+from camlip.train.config import TrainConfig
+from camlip.train.dataset import Datasets, batches, load_datasets
+from camlip.train.distributed import Processes, choose_device
+from camlip.train.ema import ExponentialMovingAverage
+from camlip.train.logging import CsvLog, ProgressBar, TensorBoardLog
+from camlip.train.loss import Loss, label_errors
+from camlip.train.metrics import ErrorSums
+from camlip.train.schedule import Schedule
+from camlip.train.setup import TrainingError
+
+# Validation batches stay in memory up to so many edges.
+CACHED_EDGES = 3_000_000
+
+
+@dataclass
+class State:
+    """How far a run is; part of the checkpoint.
+
+    Attributes:
+        epoch: epochs completed.
+        batch: batches of the current epoch completed.
+        step: optimizer steps.
+        minutes: wall-clock time spent.
+        stage: 1 or 2.
+        best_loss: smallest validation loss of this stage.
+        best_epoch: epoch of it.
+        bad_validations: validations since then.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    minutes: float = 0.0
+    stage: int = 1
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    bad_validations: int = 0
+
+
+class Trainer:
+    """A run: model, data, optimizer and logs.
+
+    Args:
+        config: the whole configuration.
+        resume: go on from the checkpoints in the run directory, if there are any.
+        overwrite: start anew although there are some.
+
+    Raises:
+        TrainingError: the run directory cannot be used, or does not fit to the configuration.
+        DataError: the data cannot be used.
+    """
+
+    def __init__(
+        self, config: TrainConfig, *, resume: bool = False, overwrite: bool = False
+    ) -> None:
+        self.config = config
+        options = config.train
+        self.device = choose_device(options.device)
+        self.dtype = getattr(torch, options.dtype)
+        self.processes = Processes(self.device)
+        self.run_dir = Path(config.run_dir)
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        if self.device.type == "cuda":
+            setup.configure_gpu(options.deterministic)
+        torch.manual_seed(config.seed)
+
+        content = setup.open_run_dir(self.run_dir, resume, overwrite)
+        self.datasets: Datasets = load_datasets(config, None if self.processes.is_main else False)
+        self.fingerprint = self.datasets.fingerprints()
+        if content is not None:
+            setup.check_resumable(config, content, self.fingerprint, self.processes.world_size)
+
+        self.loss = Loss(config.loss)
+        self.schedule = Schedule(options)
+        self.model = setup.make_model(config, self.datasets, content, self.device, self.dtype)
+        self.ema = ExponentialMovingAverage(self.model, options.ema)
+        self.optimizer = setup.make_optimizer(self.model, options)
+        self.parameters = [p for p in self.model.parameters() if p.numel() > 0]
+        self.sampler = BatchSampler(
+            self.datasets.train,
+            options.atoms_per_batch,
+            options.structures_per_batch,
+            shuffle=True,
+            seed=config.seed,
+            rank=self.processes.rank,
+            world_size=self.processes.world_size,
+        )
+        self.state = State()
+        self.history: list[dict[str, Any]] = []
+        self.errors: dict[str, Any] = {}
+        self._new_sums()
+        if content is not None:
+            self._restore(content)
+        self._stop = False
+        self._base_minutes = self.state.minutes
+        self._started = time.monotonic()
+        self._saved = time.monotonic()
+        self._valid_batches: list[Batch] | None = None
+
+    # ---- the run -------------------------------------------------------------------------
+
+    def fit(self) -> bool:
+        """Train to the end of the schedule.
+
+        Returns:
+            True at the end; False when a signal (Ctrl-C, SIGTERM) stopped the run after it wrote
+            ``last.ckpt``.
+
+        Raises:
+            TrainingError: the loss is not finite; names the structures.
+            OSError: checkpoints cannot be written.
+        """
+        log = self.config.log
+        main = self.processes.is_main
+        self._base_minutes, self._started = self.state.minutes, time.monotonic()
+        if main:
+            self.save("last.ckpt")
+        self.csv = CsvLog(self.run_dir / "log.csv", self.history) if main and log.csv else None
+        self.board = (
+            TensorBoardLog(self.run_dir / "tensorboard", self.state.step)
+            if main and log.tensorboard
+            else None
+        )
+        self.bar = ProgressBar(main and log.progress, self.progress())
+        if self.history:
+            self.bar.validated(self.history[-1])
+        try:
+            with self._signals():
+                while not self.finished() and not self._stop:
+                    self._epoch()
+            if main:
+                self.save("last.ckpt")
+        finally:
+            self.bar.close()
+            for writer in (self.csv, self.board):
+                if writer is not None:
+                    writer.close()
+        return not self._stop
+
+    def progress(self) -> float:
+        """Fraction of the run that is done, by epochs or by time, whichever is further."""
+        options, state = self.config.train, self.state
+        done = 0.0
+        if options.epochs is not None:
+            done = (state.epoch + state.batch / len(self.sampler)) / options.epochs
+        if options.max_minutes is not None:
+            done = max(done, state.minutes / options.max_minutes)
+        return min(done, 1.0)
+
+    def finished(self) -> bool:
+        """Whether the schedule is at its end or early stopping ended it."""
+        patience = self.config.train.patience
+        return self.progress() >= 1.0 or 0 < patience <= self.state.bad_validations
+
+    def _epoch(self) -> None:
+        state = self.state
+        self.sampler.set_epoch(state.epoch)
+        rest = list(self.sampler)[state.batch :]
+        options = self.config.train
+        started, atoms = time.monotonic(), 0
+        complete = True
+        for batch in batches(
+            self.datasets.train, rest, self.device, self.dtype, options.workers
+        ):
+            value = self._step(batch)
+            atoms += len(batch.types) * self.processes.world_size
+            speed = atoms / max(time.monotonic() - started, 1e-9)
+            self.bar.update(self.progress(), self._text(value, speed))
+            self._save_now_and_then()
+            if self._stop or self.progress() >= 1.0:
+                complete = state.batch >= len(self.sampler)
+                break
+        if complete:
+            state.epoch, state.batch = state.epoch + 1, 0
+        due = complete and state.epoch % options.validate_every == 0
+        if not self._stop and (due or self.progress() >= 1.0):
+            self._validate(atoms / max(time.monotonic() - started, 1e-9))
+
+    def _step(self, batch: Batch) -> float:
+        """One optimizer step; all processes do it together."""
+        state, processes = self.state, self.processes
+        minutes = self._minutes() if processes.is_main else 0.0
+        shared = torch.cat(
+            [
+                self.loss.counts(batch),
+                torch.tensor([minutes, float(self._stop)], device=self.device).double(),
+            ]
+        )
+        processes.sum(shared)
+        counts = shared[:3]
+        if processes.world_size > 1:
+            minutes, self._stop = float(shared[3]), bool(shared[4] > 0)
+        done = self.progress()
+        self._enter_stage(self.schedule.stage(done))
+        lr = self.schedule.lr(done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+        results = evaluate(self.model, batch, forces=self.loss.needs_forces, training=True)
+        errors = label_errors(results, batch, self.model.reference_energies)
+        sums = self.loss.sums(errors, batch)
+        loss = self.loss.combine(sums, counts, self._energy_factor())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        processes.sum_gradients(self.parameters)
+        norm = self._clip()
+        # One number tells whether anything in the batch, the loss or the gradient is not finite;
+        # after the sum of the gradients it is so on all processes.
+        if not math.isfinite(norm):
+            raise TrainingError(self._blame(batch, errors, float(loss.detach())))
+        self.optimizer.step()
+        state.step += 1
+        self.ema.update(state.step)
+        with torch.no_grad():
+            self.train_errors.add(errors, batch)
+            self.train_sums += sums.double()
+            self.train_counts += self.loss.counts(batch)
+        state.batch += 1
+        state.minutes = minutes
+        return float(loss.detach())
+
+    def _clip(self) -> float:
+        limit = self.config.train.clip
+        norm = torch.nn.utils.get_total_norm(
+            [p.grad for p in self.parameters if p.grad is not None]
+        )
+        if limit > 0:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, limit, norm)
+        return float(norm)
+
+    def _enter_stage(self, stage: int) -> None:
+        if stage != self.state.stage:
+            # Losses with other weights cannot be compared: the best model is chosen anew.
+            self.state.stage = stage
+            self.state.best_loss = math.inf
+            self.state.bad_validations = 0
+
+    def _energy_factor(self) -> float:
+        return self.config.train.stage_two.energy_factor if self.state.stage == 2 else 1.0
+
+    # ---- validation ----------------------------------------------------------------------
+
+    def _validate(self, speed: float) -> None:
+        state = self.state
+        valid_loss, valid_errors = self._evaluate_valid()
+        train_sums = self.processes.sum(self.train_sums)
+        train_counts = self.processes.sum(self.train_counts)
+        self.processes.sum(self.train_errors.values)
+        train_loss = float(self.loss.combine(train_sums, train_counts, self._energy_factor()))
+        if not math.isfinite(valid_loss):
+            raise TrainingError(
+                f"validation loss is {valid_loss} after epoch {state.epoch}; the last good "
+                f"weights are in '{self.run_dir / 'best.ckpt'}'; lower train.lr"
+            )
+        best = valid_loss < state.best_loss
+        row = {
+            "epoch": state.epoch,
+            "step": state.step,
+            "minutes": state.minutes,
+            "stage": state.stage,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "atoms_per_second": speed,
+            "train_loss": train_loss,
+            "valid_loss": valid_loss,
+            **self.train_errors.summary("train"),
+            **valid_errors.summary("valid"),
+            "best": int(best),
+        }
+        self._new_sums()
+        self.history.append(row)
+        self.schedule.validated(best)
+        if best:
+            state.best_loss, state.best_epoch, state.bad_validations = valid_loss, state.epoch, 0
+        else:
+            state.bad_validations += 1
+        if not self.processes.is_main:
+            return
+        self.bar.validated(row)
+        for writer in (self.csv, self.board):
+            if writer is not None:
+                writer.add(row)
+        if best:
+            self._try_save("best.ckpt")
+
+    def _evaluate_valid(self) -> tuple[float, ErrorSums]:
+        """Validation loss and errors of the averaged weights."""
+        errors = ErrorSums(self.device)
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        counts = torch.zeros(3, dtype=torch.float64, device=self.device)
+        with self.ema.applied():
+            for batch in self._validation_batches():
+                results = evaluate(self.model, batch, forces=True)
+                found = label_errors(results, batch, self.model.reference_energies)
+                errors.add(found, batch)
+                with torch.no_grad():
+                    sums += self.loss.sums(found, batch).double()
+                    counts += self.loss.counts(batch)
+        self.processes.sum(errors.values)
+        self.processes.sum(sums)
+        self.processes.sum(counts)
+        return float(self.loss.combine(sums, counts, self._energy_factor())), errors
+
+    def _validation_batches(self) -> Iterator[Batch]:
+        if self._valid_batches is not None:
+            yield from self._valid_batches
+            return
+        lists = index_lists(self.datasets.valid, self.config)
+        mine = lists[self.processes.rank :: self.processes.world_size]
+        keep = int(self.datasets.valid.num_edges.sum()) <= CACHED_EDGES
+        kept = []
+        for batch in batches(self.datasets.valid, mine, self.device, self.dtype):
+            if keep:
+                kept.append(batch)
+            yield batch
+        if keep:
+            self._valid_batches = kept
+
+    def _new_sums(self) -> None:
+        self.train_errors = ErrorSums(self.device)
+        self.train_sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self.train_counts = torch.zeros(3, dtype=torch.float64, device=self.device)
+
+    # ---- checkpoints ---------------------------------------------------------------------
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint into the run directory.
+
+        Raises:
+            OSError: it cannot be written; older ones are left as they were.
+        """
+        save_checkpoint(self.run_dir / name, self.content())
+        self._saved = time.monotonic()
+
+    def content(self) -> dict[str, Any]:
+        """Content of a checkpoint."""
+        rng = {"torch": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            "architecture": setup.ARCHITECTURE,
+            "model": self.model.describe(),
+            "state": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "progress": dataclasses.asdict(self.state),
+            "running": {
+                "errors": self.train_errors.values,
+                "sums": self.train_sums,
+                "counts": self.train_counts,
+            },
+            "rng": rng,
+            "config": self.config.model_dump(),
+            "history": self.history,
+            "fingerprint": self.fingerprint,
+            "errors": self.errors,
+            "world_size": self.processes.world_size,
+        }
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        """Take over everything but the weights of the model, which are there already."""
+        self.ema.load_state_dict(content["ema"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.schedule.load_state_dict(content["schedule"])
+        self.state = State(**content["progress"])
+        self.history = list(content["history"])
+        self.sampler.set_epoch(self.state.epoch)
+        if self.processes.is_main:
+            # The sums of all processes; the others go on from zero.
+            self.train_errors.values.copy_(content["running"]["errors"])
+            self.train_sums.copy_(content["running"]["sums"])
+            self.train_counts.copy_(content["running"]["counts"])
+        torch.set_rng_state(content["rng"]["torch"])
+        if self.device.type == "cuda" and "cuda" in content["rng"]:
+            torch.cuda.set_rng_state(content["rng"]["cuda"], self.device)
+
+    def _try_save(self, name: str) -> None:
+        """Save; a disk that is full for a while does not end the run."""
+        try:
+            self.save(name)
+        except OSError as error:
+            self._saved = time.monotonic()
+            print(f"\nwarning: {self.run_dir / name}: not written: {error}", file=sys.stderr)
+
+    def _save_now_and_then(self) -> None:
+        due = (time.monotonic() - self._saved) / 60 >= self.config.train.checkpoint_every_minutes
+        if due and self.processes.is_main:
+            self._try_save("last.ckpt")
+
+    # ---- small things --------------------------------------------------------------------
+
+    def _minutes(self) -> float:
+        return self._base_minutes + (time.monotonic() - self._started) / 60
+
+    def _text(self, loss: float, speed: float) -> str:
+        epochs = self.config.train.epochs
+        of = f"/{epochs}" if epochs is not None else ""
+        return (
+            f"epoch {self.state.epoch + 1}{of} | loss {loss:.3g} | "
+            f"lr {self.optimizer.param_groups[0]['lr']:.2g} | {speed:.3g} atoms/s"
+        )
+
+    def _blame(self, batch: Batch, errors: tuple[Tensor, Tensor, Tensor], loss: float) -> str:
+        """Message about a loss or gradient that is not finite."""
+        energy, forces, stress = (e.detach() for e in errors)
+        bad = ~torch.isfinite(energy) | ~torch.isfinite(stress).all((1, 2))
+        bad[batch.structure_index[~torch.isfinite(forces).all(1)]] = True
+        found = "labels or predictions are not finite in" if bad.any() else "the batch was"
+        chosen = batch.dataset_index[bad] if bad.any() else batch.dataset_index
+        structures = self.datasets.train.structures
+        sources = [structures[k].source or f"structure {k}" for k in chosen.tolist()]
+        return (
+            f"loss or gradient is not finite at epoch {self.state.epoch + 1}, step "
+            f"{self.state.step + 1} (loss {loss}): {found} {', '.join(sources)}; the weights "
+            f"before are in '{self.run_dir / 'last.ckpt'}'; check these structures with "
+            "`camlip data`, or lower train.lr"
+        )
+
+    def _signals(self) -> Any:
+        return setup.caught_signals(self._request_stop)
+
+    def _request_stop(self) -> None:
+        self._stop = True
+
+
+def index_lists(dataset: AnyDataset, config: TrainConfig) -> list[list[int]]:
+    """Batches for evaluation: in order, of the size of the training batches."""
+    options = config.train
+    return list(
+        BatchSampler(
+            dataset, options.atoms_per_batch, options.structures_per_batch, shuffle=False
+        )
+    )
