@@ -8,6 +8,8 @@ from camlip.data.keys import LabelKeys, add_label_key_arguments, label_keys_from
 from camlip.data.labels import structure_from_atoms
 from camlip.data.neighbors import neighbor_list
 from camlip.data.reading import fingerprint, iter_structures, read_structures
+from camlip.data.splits import load_split, split
+from camlip.data.store import StoredDataset, prepare
 from camlip.data.structure import DataError, Structure
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Dataset",
     "Item",
     "LabelKeys",
+    "StoredDataset",
     "Structure",
     "add_label_key_arguments",
     "average_num_neighbors",
@@ -28,8 +31,11 @@ __all__ = [
     "is_isolated_atom",
     "iter_structures",
     "label_keys_from_args",
+    "load_split",
     "neighbor_list",
+    "prepare",
     "read_structures",
     "reference_energies",
+    "split",
     "structure_from_atoms",
 ]

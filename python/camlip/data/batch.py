@@ -165,8 +165,8 @@ def collate(items: Sequence[Item]) -> Batch:
     forces_mask = np.zeros(total)
     for start, s in zip(first_atom, structures, strict=True):
         if s.forces is not None:
-            known = np.isfinite(s.forces).all(axis=1)
-            forces[start : start + s.num_atoms] = np.where(known[:, None], s.forces, 0.0)
+            known = np.isfinite(s.forces[:, 0])
+            forces[start : start + s.num_atoms] = np.nan_to_num(s.forces)
             forces_mask[start : start + s.num_atoms] = known
     zero = np.zeros((3, 3))
 

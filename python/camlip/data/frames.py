@@ -15,7 +15,8 @@ from typing import Any, cast
 
 import ase
 import ase.io
-from ase.io.formats import UnknownFileTypeError, filetype, string2index
+from ase.io.formats import UnknownFileTypeError, filetype
+from ase.utils import string2index
 
 from camlip.data.structure import DataError
 

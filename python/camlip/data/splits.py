@@ -1,0 +1,122 @@
+"""Training and validation sets: given files, at random, or by configuration type."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from camlip.data.energies import is_isolated_atom
+from camlip.data.keys import LabelKeys, did_you_mean
+from camlip.data.reading import PathLike, read_structures, structure_digest
+from camlip.data.structure import DataError, Structure
+
+logger = logging.getLogger("camlip.data")
+
+SplitMode = Literal["random", "config_type"]
+_MODES = ("random", "config_type")
+
+
+def split(
+    structures: Sequence[Structure],
+    mode: SplitMode = "random",
+    fraction: float = 0.1,
+    seed: int = 0,
+) -> tuple[list[Structure], list[Structure]]:
+    """Set some structures aside for validation.
+
+    Isolated atoms always stay in the training set, where the reference energies come from.
+
+    Args:
+        structures: a data set.
+        mode: ``"random"``, or ``"config_type"`` for the same fraction of every configuration type.
+        fraction: of the structures that go into the validation set, at least one.
+        seed: the same seed gives the same split.
+
+    Returns:
+        Training and validation structures, both in the given order.
+
+    Raises:
+        DataError: for an unknown mode, a fraction outside (0, 1), or fewer than two structures.
+
+    >>> data = [Structure(np.zeros((2, 3)), np.array([1, 1]), energy=float(k)) for k in range(10)]
+    >>> train, valid = split(data, fraction=0.2, seed=1)
+    >>> len(train), len(valid)
+    (8, 2)
+    """
+    if mode not in _MODES:
+        raise DataError(
+            f"split: mode {mode!r} is not known; {did_you_mean(mode, _MODES)}"
+            f"choices: {', '.join(_MODES)}"
+        )
+    if not 0.0 < fraction < 1.0:
+        raise DataError(f"split: fraction is {fraction}, expected between 0 and 1")
+    groups: dict[str, list[int]] = {}
+    for k, s in enumerate(structures):
+        if not is_isolated_atom(s):
+            groups.setdefault(s.config_type if mode == "config_type" else "", []).append(k)
+    total = sum(len(g) for g in groups.values())
+    if total < 2:
+        raise DataError(
+            f"split: {total} structures that are not isolated atoms, expected at least 2; give "
+            "validation files instead"
+        )
+    rng = np.random.default_rng(seed)
+    valid: set[int] = set()
+    # Largest remainders: each group gets its share and the total is right.
+    names = sorted(groups)
+    shares = np.array([fraction * len(groups[name]) for name in names])
+    numbers = np.floor(shares).astype(int)
+    target = max(1, round(fraction * total))
+    order = np.argsort(-(shares - numbers), kind="stable")
+    numbers[order[: max(0, target - int(numbers.sum()))]] += 1
+    for name, number in zip(names, numbers, strict=True):
+        members = groups[name]
+        # A group keeps one structure for training.
+        number = min(int(number), len(members) - 1)
+        valid.update(members[k] for k in rng.permutation(len(members))[:number])
+    train = [s for k, s in enumerate(structures) if k not in valid]
+    return train, [s for k, s in enumerate(structures) if k in valid]
+
+
+def load_split(
+    train: PathLike | Sequence[PathLike],
+    valid: PathLike | Sequence[PathLike] | None = None,
+    keys: LabelKeys | None = None,
+    mode: SplitMode = "random",
+    fraction: float = 0.1,
+    seed: int = 0,
+) -> tuple[list[Structure], list[Structure]]:
+    """Read a training and a validation set; without validation files, split the training files.
+
+    Structures of the validation files that are in the training files too are reported by a
+    warning in the log, since the validation errors would be too small.
+
+    Args:
+        train: training files, as for :func:`camlip.data.read_structures`.
+        valid: validation files.
+        keys: names and units of the labels.
+        mode: see :func:`split`, as ``fraction`` and ``seed``; used without validation files.
+        fraction: part of the training files set aside.
+        seed: of the split.
+
+    Returns:
+        Training and validation structures.
+    """
+    structures = read_structures(train, keys)
+    if not valid:
+        return split(structures, mode, fraction, seed)
+    held_out = read_structures(valid, keys)
+    digests = {structure_digest(s) for s in structures if not is_isolated_atom(s)}
+    shared = [s for s in held_out if structure_digest(s) in digests]
+    if shared:
+        logger.warning(
+            "%d of %d validation structures are in the training files as well (first: %s); their "
+            "errors will look too small",
+            len(shared),
+            len(held_out),
+            shared[0].source,
+        )
+    return structures, held_out

@@ -1,0 +1,70 @@
+"""Splits: sizes, groups, determinism, isolated atoms, given files."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from ase.io import write
+
+from camlip.data import DataError, Structure, load_split, split
+
+
+def dimer(k, group="default"):
+    positions = np.array([[0, 0, 0], [0, 0, 0.7 + 0.01 * k]])
+    return Structure(positions, np.array([1, 1]), energy=float(k), config_type=group)
+
+
+DATA = [dimer(k, "liquid" if k < 60 else "solid" if k < 90 else "gas") for k in range(100)]
+DATA.append(Structure(np.zeros((1, 3)), np.array([1]), energy=-13.6))
+
+
+@pytest.mark.parametrize("mode", ["random", "config_type"])
+def test_split_is_a_partition_and_deterministic(mode):
+    train, valid = split(DATA, mode, fraction=0.2, seed=3)
+    assert len(valid) == 20
+    assert sorted([*map(id, train), *map(id, valid)]) == sorted(map(id, DATA))
+    assert DATA[-1] in train
+    again = split(DATA, mode, fraction=0.2, seed=3)
+    assert list(map(id, again[1])) == list(map(id, valid))
+    assert list(map(id, split(DATA, mode, 0.2, seed=4)[1])) != list(map(id, valid))
+    assert [s.energy for s in valid] == sorted(s.energy for s in valid)
+
+
+def test_every_group_gets_its_share():
+    _, valid = split(DATA, "config_type", fraction=0.1)
+    assert Counter(s.config_type for s in valid) == {"liquid": 6, "solid": 3, "gas": 1}
+
+
+def test_small_sets_keep_one_structure_on_each_side():
+    train, valid = split([dimer(0), dimer(1)], fraction=0.01)
+    assert len(train) == len(valid) == 1
+    train, valid = split([dimer(0), dimer(1)], fraction=0.99)
+    assert len(train) == len(valid) == 1
+    lonely = [*DATA[:10], dimer(0, "only one")]
+    assert "only one" not in {s.config_type for s in split(lonely, "config_type", 0.5)[1]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((DATA, "randm"), "'randm' is not known; did you mean 'random'"),
+        ((DATA, "random", 1.5), "fraction is 1.5, expected between 0 and 1"),
+        ((DATA[-1:],), "0 structures that are not isolated atoms"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(DataError, match=message):
+        split(*arguments)
+
+
+def test_given_files_and_overlap(tmp_path, caplog):
+    write(tmp_path / "train.xyz", [s.to_atoms() for s in DATA[:20]])
+    write(tmp_path / "valid.xyz", [s.to_atoms() for s in DATA[20:25]])
+    train, valid = load_split(tmp_path / "train.xyz", tmp_path / "valid.xyz")
+    assert (len(train), len(valid)) == (20, 5)
+    assert not caplog.records
+    write(tmp_path / "valid.xyz", [s.to_atoms() for s in DATA[18:25]])
+    load_split(tmp_path / "train.xyz", tmp_path / "valid.xyz")
+    assert "2 of 7 validation structures are in the training files" in caplog.text
+    train, valid = load_split(tmp_path / "train.xyz", fraction=0.1)
+    assert (len(train), len(valid)) == (18, 2)
