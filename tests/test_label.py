@@ -31,6 +31,9 @@ class Slow(EMT):
         super().calculate(*args, **kwargs)
 
 
+SLOW = f"{__name__}:Slow"
+
+
 class NotFinite(Calculator):
     implemented_properties: ClassVar = ["energy", "forces"]
 
@@ -139,9 +142,10 @@ def test_killed_run_resumes(tmp_path):
     write(source, copper(60))
     code = (
         "from camlip.label import CalculatorSpec, label_file\n"
-        f"label_file({str(source)!r}, {str(out)!r}, CalculatorSpec('test_label:Slow'), quiet=True)"
+        f"label_file({str(source)!r}, {str(out)!r}, CalculatorSpec({SLOW!r}), quiet=True)"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{PYTHON}{os.pathsep}{Path(__file__).parent}"}
+    folders = [PYTHON, Path(__file__).parent, Path(__file__).parents[1]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     deadline = time.monotonic() + 60
     while not (out.exists() and out.stat().st_size > 2000):
@@ -150,7 +154,7 @@ def test_killed_run_resumes(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    report = label_file(source, out, CalculatorSpec(f"{__name__}:Slow"), resume=True, quiet=True)
+    report = label_file(source, out, CalculatorSpec(SLOW), resume=True, quiet=True)
     assert report.already > 0
     assert report.labelled > 0
     assert report.already + report.labelled == 60

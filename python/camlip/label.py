@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import iread, read, write
 from tqdm import tqdm
 
 CALCULATORS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -155,19 +155,22 @@ def label(atoms: Atoms, calculator: Any, stress: bool = False) -> Atoms:
         if name in atoms.arrays:
             work.set_array(name, atoms.arrays[name])
     out = work.copy()
-    out.info = {k: v for k, v in atoms.info.items() if np.isscalar(v) and not k.startswith("REF_")}
+    info: dict[str, Any] = {
+        k: v for k, v in atoms.info.items() if np.isscalar(v) and not k.startswith("REF_")
+    }
     work.calc = calculator
     forces = work.get_forces()
     energy = work.get_potential_energy()
     energy = getattr(calculator, "results", {}).get("free_energy", energy)
-    out.info["REF_energy"] = float(energy)
+    info["REF_energy"] = float(energy)
     out.set_array("REF_forces", np.array(forces, dtype=float))
     labels = {"energy": energy, "forces": forces}
     if stress and atoms.pbc.all():
-        labels["stress"] = out.info["REF_stress"] = work.get_stress(voigt=False)
+        labels["stress"] = info["REF_stress"] = work.get_stress(voigt=False)
     for name, value in labels.items():
         if not np.isfinite(value).all():
             raise LabelError(f"{name}: the calculator returned a value that is not finite")
+    out.info = info
     return out
 
 
@@ -217,7 +220,7 @@ def already_labelled(path: Path, structures: Sequence[Atoms], spec: CalculatorSp
     if path.stat().st_size == 0:
         return set()
     done: set[int] = set()
-    for n, frame in enumerate(read(path, ":", format="extxyz")):
+    for n, frame in enumerate(iread(path, ":", format="extxyz")):
         index = frame.info.get(INDEX_KEY)
         if index is None:
             raise LabelError(
