@@ -8,6 +8,7 @@ here serves tools (``camlip info``); the engine has its own, stricter reader.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -137,7 +138,7 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
         metadata = {k: json.loads(v) if k in JSON_KEYS else v for k, v in raw.items()}
         sizes = [math.prod(s) * _DTYPES[d].itemsize for s, d in tensors.values()]
         ends = [0, *np.cumsum(sizes).tolist()]
-        covered = [(a, b) for a, b, *_ in spans] == list(zip(ends, ends[1:], strict=False))
+        covered = [(a, b) for a, b, *_ in spans] == list(itertools.pairwise(ends))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(f"{where}: its header is damaged ({error!r})") from error
     if metadata.get("format") != FORMAT:

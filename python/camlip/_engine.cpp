@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: MIT
+// camlip._engine: include/camlip.h for Python, and nothing more.  camlip/engine.py documents it.
+//
+// The GIL is released while the engine computes and taken back inside halo-exchange callbacks.
+// An engine is for one thread at a time; a mutex per engine makes others wait.
+
+#include <camlip.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace {
+
+using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Int32s = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
+using Int64s = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+
+[[noreturn]] void raise(camlip_status status, const std::string& message) {
+    static const char* const names[] = {"EngineError",  "ArgumentError",    "ModelFileError",
+                                        "BackendError", "OutOfMemoryError", "ExchangeError",
+                                        "NumericError", "InternalError"};
+    const size_t index = static_cast<size_t>(status);
+    const char* name = index < std::size(names) ? names[index] : names[0];
+    py::object type = py::module_::import("camlip.errors").attr(name);
+    PyErr_SetString(type.ptr(), message.c_str());
+    throw py::error_already_set();
+}
+
+void check(camlip_status status) {
+    if (status != CAMLIP_OK) {
+        raise(status, camlip_last_error());
+    }
+}
+
+void require(bool condition, const std::string& message) {
+    if (!condition) {
+        raise(CAMLIP_ERROR_ARGUMENT, message);
+    }
+}
+
+template <class Struct>
+Struct make() {
+    Struct value;
+    std::memset(&value, 0, sizeof value);
+    value.struct_size = sizeof value;
+    return value;
+}
+
+std::string shape_text(const py::array& array) {
+    std::string text = "(";
+    for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+        text += (i ? ", " : "") + std::to_string(array.shape(i));
+    }
+    return text + ")";
+}
+
+void require_rows(const Doubles& array, const char* name) {
+    require(array.ndim() == 2 && array.shape(1) == 3,
+            std::string(name) + ": shape " + shape_text(array) + ", expected (N, 3)");
+}
+
+void require_length(const py::array& array, const char* name, int64_t length) {
+    require(array.ndim() == 1 && array.shape(0) == length, std::string(name) + ": shape " +
+                                                               shape_text(array) + ", expected (" +
+                                                               std::to_string(length) + ")");
+}
+
+// ---- model ------------------------------------------------------------------------------
+
+using ModelHandle = std::shared_ptr<camlip_model>;
+
+ModelHandle adopt(camlip_model* model) { return ModelHandle(model, camlip_model_free); }
+
+struct Model {
+    ModelHandle handle;
+
+    static Model load(const std::string& path) {
+        camlip_model* model = nullptr;
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            status = camlip_model_load(path.c_str(), &model);
+        }
+        check(status);
+        return {adopt(model)};
+    }
+
+    static Model from_bytes(const py::bytes& data, const std::string& name) {
+        char* buffer = nullptr;
+        py::ssize_t size = 0;
+        PyBytes_AsStringAndSize(data.ptr(), &buffer, &size);
+        camlip_model* model = nullptr;
+        check(camlip_model_load_memory(buffer, static_cast<size_t>(size), name.c_str(), &model));
+        return {adopt(model)};
+    }
+
+    py::dict info() const {
+        auto info = make<camlip_model_info>();
+        check(camlip_model_get_info(handle.get(), &info));
+        py::dict result;
+        result["cutoff"] = info.cutoff;
+        result["num_types"] = info.num_types;
+        result["num_layers"] = info.num_layers;
+        result["exchange_width"] = info.exchange_width;
+        result["atomic_numbers"] =
+            std::vector<int32_t>(info.atomic_numbers, info.atomic_numbers + info.num_types);
+        result["metadata_json"] = info.metadata_json;
+        return result;
+    }
+};
+
+// ---- results ----------------------------------------------------------------------------
+
+struct Wanted {
+    bool energy = false, atomic_energies = false, forces = false, virial = false;
+    bool centroid_virial = false;
+
+    explicit Wanted(const std::vector<std::string>& names) {
+        for (const std::string& name : names) {
+            bool* flag = name == "energy"            ? &energy
+                         : name == "atomic_energies" ? &atomic_energies
+                         : name == "forces"          ? &forces
+                         : name == "virial"          ? &virial
+                         : name == "centroid_virial" ? &centroid_virial
+                                                     : nullptr;
+            require(flag != nullptr,
+                    "properties: unknown '" + name +
+                        "', expected energy, atomic_energies, forces, virial, centroid_virial");
+            *flag = true;
+        }
+    }
+};
+
+// Arrays of zeros for what is wanted, and the pointers that the engine adds to.
+struct Results {
+    py::dict arrays;
+    camlip_results raw = make<camlip_results>();
+
+    Results(const Wanted& want, int64_t num_owned, int64_t num_all) {
+        if (want.energy) raw.energy = zeros("energy", {});
+        if (want.atomic_energies) raw.atomic_energies = zeros("atomic_energies", {num_owned});
+        if (want.forces) raw.forces = zeros("forces", {num_all, 3});
+        if (want.virial) raw.virial = zeros("virial", {3, 3});
+        if (want.centroid_virial) raw.centroid_virial = zeros("centroid_virial", {num_all, 3, 3});
+    }
+
+    double* zeros(const char* name, std::vector<py::ssize_t> shape) {
+        py::array_t<double> array(std::move(shape));
+        double* data = array.mutable_data();
+        std::memset(data, 0, static_cast<size_t>(array.size()) * sizeof(double));
+        arrays[name] = array;
+        return data;
+    }
+};
+
+// A system whose arrays outlive the call.
+struct System {
+    Doubles positions;
+    Int32s types;
+    std::optional<Doubles> cell;
+    camlip_system raw = make<camlip_system>();
+
+    System(Doubles positions_, Int32s types_, std::optional<Doubles> cell_,
+           const std::vector<bool>& periodic)
+        : positions(std::move(positions_)), types(std::move(types_)), cell(std::move(cell_)) {
+        require_rows(positions, "positions");
+        raw.num_atoms = positions.shape(0);
+        require_length(types, "types", raw.num_atoms);
+        require(periodic.size() == 3,
+                "pbc: " + std::to_string(periodic.size()) + " values, expected 3");
+        for (int i = 0; i < 3; ++i) {
+            raw.periodic[i] = periodic[static_cast<size_t>(i)];
+        }
+        raw.positions = positions.data();
+        raw.types = types.data();
+        if (cell) {
+            require(cell->ndim() == 2 && cell->shape(0) == 3 && cell->shape(1) == 3,
+                    "cell: shape " + shape_text(*cell) + ", expected (3, 3)");
+            raw.cell = cell->data();
+        }
+    }
+};
+
+// ---- halo exchange ----------------------------------------------------------------------
+
+struct Exchange {
+    py::object forward, reverse;
+    int64_t rows;
+    std::exception_ptr error;
+
+    static int call(Exchange& self, const py::object& function, double* features, int32_t width) {
+        py::gil_scoped_acquire acquire;
+        try {
+            const std::vector<py::ssize_t> shape{self.rows, width};
+            // The capsule owns nothing; without a base object pybind11 would copy.
+            py::capsule unowned(features, [](void*) {});
+            function(py::array_t<double>(shape, features, unowned));
+            return 0;
+        } catch (...) {
+            self.error = std::current_exception();
+            return 1;
+        }
+    }
+    static int call_forward(void* context, double* features, int32_t width) {
+        auto& self = *static_cast<Exchange*>(context);
+        return call(self, self.forward, features, width);
+    }
+    static int call_reverse(void* context, double* features, int32_t width) {
+        auto& self = *static_cast<Exchange*>(context);
+        return call(self, self.reverse, features, width);
+    }
+};
+
+// ---- engine -----------------------------------------------------------------------------
+
+struct Engine {
+    ModelHandle model;
+    std::unique_ptr<camlip_engine, void (*)(camlip_engine*)> handle{nullptr, camlip_engine_free};
+    std::mutex mutex;
+
+    Engine(const Model& model_, const std::string& backend, const std::string& precision,
+           int32_t threads, const std::optional<Int32s>& active_types, double skin,
+           const std::string& simd)
+        : model(model_.handle) {
+        auto options = make<camlip_engine_options>();
+        options.backend = backend.c_str();
+        options.precision = precision.c_str();
+        options.num_threads = threads;
+        options.skin = skin;
+        options.simd = simd.c_str();
+        if (active_types) {
+            options.num_active_types = static_cast<int32_t>(active_types->size());
+            options.active_types = active_types->data();
+        }
+        camlip_engine* engine = nullptr;
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            status = camlip_engine_create(model.get(), &options, &engine);
+        }
+        check(status);
+        handle.reset(engine);
+    }
+
+    py::dict info() {
+        auto info = make<camlip_engine_info>();
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            std::lock_guard<std::mutex> lock(mutex);
+            status = camlip_engine_get_info(handle.get(), &info);
+        }
+        check(status);
+        py::dict result;
+        result["backend"] = info.backend;
+        result["precision"] = info.precision;
+        result["simd"] = info.simd;
+        result["num_threads"] = info.num_threads;
+        result["radial_table_error"] = info.radial_table_error;
+        result["radial_table_derivative_error"] = info.radial_table_derivative_error;
+        result["memory_bytes"] = info.memory_bytes;
+        return result;
+    }
+
+    py::dict compute_system(Doubles positions, Int32s types, std::optional<Doubles> cell,
+                            const std::vector<bool>& periodic,
+                            const std::vector<std::string>& properties) {
+        const System system(std::move(positions), std::move(types), std::move(cell), periodic);
+        Results results(Wanted(properties), system.raw.num_atoms, system.raw.num_atoms);
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            std::lock_guard<std::mutex> lock(mutex);
+            status = camlip_compute_system(handle.get(), &system.raw, &results.raw);
+        }
+        check(status);
+        return results.arrays;
+    }
+
+    py::dict compute(const Doubles& positions, const Int32s& types, int64_t num_owned,
+                     const Int64s& offsets, const Int32s& indices, py::object forward,
+                     py::object reverse, const std::vector<std::string>& properties,
+                     std::optional<uint64_t> revision) {
+        require_rows(positions, "positions");
+        const int64_t num_all = positions.shape(0);
+        require_length(types, "types", num_all);
+        require(num_owned >= 0 && num_owned <= num_all, "num_owned: " + std::to_string(num_owned) +
+                                                            ", expected 0 to " +
+                                                            std::to_string(num_all));
+        require_length(offsets, "offsets", num_owned + 1);
+        require_length(indices, "indices", offsets.at(num_owned));
+        require(forward.is_none() == reverse.is_none(),
+                "exchange: only one of forward and reverse is given, expected both or neither");
+
+        // Every call without a revision is a list of its own.
+        static std::atomic<uint64_t> next_revision{1u << 31};
+        auto atoms = make<camlip_atoms>();
+        atoms.memory = CAMLIP_HOST;
+        atoms.num_owned = num_owned;
+        atoms.num_ghost = num_all - num_owned;
+        atoms.positions = positions.data();
+        atoms.types = types.data();
+        auto neighbors = make<camlip_neighbor_list>();
+        neighbors.offsets = offsets.data();
+        neighbors.indices = indices.data();
+        neighbors.revision = revision ? *revision : next_revision++;
+        Exchange state{std::move(forward), std::move(reverse), num_all, nullptr};
+        auto exchange = make<camlip_exchange>();
+        exchange.context = &state;
+        exchange.forward = Exchange::call_forward;
+        exchange.reverse = Exchange::call_reverse;
+        const bool exchanging = !state.forward.is_none();
+
+        Results results(Wanted(properties), num_owned, num_all);
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            std::lock_guard<std::mutex> lock(mutex);
+            status = camlip_compute(handle.get(), &atoms, &neighbors,
+                                    exchanging ? &exchange : nullptr, &results.raw);
+        }
+        if (state.error) {
+            std::rethrow_exception(state.error);
+        }
+        check(status);
+        return results.arrays;
+    }
+};
+
+// ---- neighbor list ----------------------------------------------------------------------
+
+template <class T>
+py::array_t<T> copy(const T* data, std::vector<py::ssize_t> shape) {
+    py::array_t<T> array(std::move(shape));
+    if (array.size() > 0) {
+        std::memcpy(array.mutable_data(), data, static_cast<size_t>(array.size()) * sizeof(T));
+    }
+    return array;
+}
+
+struct Neighbors {
+    std::unique_ptr<camlip_neighbors, void (*)(camlip_neighbors*)> handle{nullptr,
+                                                                          camlip_neighbors_free};
+
+    Neighbors(double cutoff, double skin) {
+        camlip_neighbors* neighbors = nullptr;
+        check(camlip_neighbors_create(cutoff, skin, &neighbors));
+        handle.reset(neighbors);
+    }
+
+    py::dict update(Doubles positions, std::optional<Doubles> cell,
+                    const std::vector<bool>& periodic) {
+        Int32s types(positions.ndim() ? positions.shape(0) : 0);
+        std::memset(types.mutable_data(), 0, static_cast<size_t>(types.nbytes()));
+        const System system(std::move(positions), std::move(types), std::move(cell), periodic);
+        check(camlip_neighbors_update(handle.get(), &system.raw));
+        auto view = make<camlip_neighbors_view>();
+        check(camlip_neighbors_get(handle.get(), &view));
+        py::dict result;
+        result["num_atoms"] = view.num_atoms;
+        result["ghost_owner"] = copy(view.ghost_owner, {view.num_ghost});
+        result["ghost_shift"] = copy(view.ghost_shift, {view.num_ghost, 3});
+        result["positions"] = copy(view.positions, {view.num_atoms + view.num_ghost, 3});
+        result["offsets"] = copy(view.offsets, {view.num_atoms + 1});
+        result["indices"] = copy(view.indices, {view.offsets[view.num_atoms]});
+        result["revision"] = view.revision;
+        return result;
+    }
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_engine, m) {
+    m.doc() = "The engine API camlip.h; use camlip.engine instead.";
+    m.attr("abi_version") = camlip_abi_version();
+    m.attr("version") = camlip_version();
+    py::class_<Model>(m, "Model")
+        .def(py::init(&Model::load), py::arg("path"))
+        .def_static("from_bytes", &Model::from_bytes, py::arg("data"), py::arg("name"))
+        .def("info", &Model::info);
+    py::class_<Engine>(m, "Engine")
+        .def(py::init<const Model&, const std::string&, const std::string&, int32_t,
+                      const std::optional<Int32s>&, double, const std::string&>(),
+             py::arg("model"), py::arg("backend"), py::arg("precision"), py::arg("threads"),
+             py::arg("active_types"), py::arg("skin"), py::arg("simd"))
+        .def("info", &Engine::info)
+        .def("compute_system", &Engine::compute_system, py::arg("positions"), py::arg("types"),
+             py::arg("cell"), py::arg("pbc"), py::arg("properties"))
+        .def("compute", &Engine::compute, py::arg("positions"), py::arg("types"),
+             py::arg("num_owned"), py::arg("offsets"), py::arg("indices"), py::arg("forward"),
+             py::arg("reverse"), py::arg("properties"), py::arg("revision"));
+    py::class_<Neighbors>(m, "Neighbors")
+        .def(py::init<double, double>(), py::arg("cutoff"), py::arg("skin"))
+        .def("update", &Neighbors::update, py::arg("positions"), py::arg("cell"), py::arg("pbc"));
+}

@@ -1,0 +1,53 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+abi_version: int
+version: str
+
+class Model:
+    def __init__(self, path: str) -> None: ...
+    @staticmethod
+    def from_bytes(data: bytes, name: str) -> Model: ...
+    def info(self) -> dict[str, Any]: ...
+
+class Engine:
+    def __init__(
+        self,
+        model: Model,
+        backend: str,
+        precision: str,
+        threads: int,
+        active_types: NDArray[np.int32] | None,
+        skin: float,
+        simd: str,
+    ) -> None: ...
+    def info(self) -> dict[str, Any]: ...
+    def compute_system(
+        self,
+        positions: NDArray[Any],
+        types: NDArray[Any],
+        cell: NDArray[Any] | None,
+        pbc: Sequence[bool],
+        properties: Sequence[str],
+    ) -> dict[str, NDArray[np.float64]]: ...
+    def compute(
+        self,
+        positions: NDArray[Any],
+        types: NDArray[Any],
+        num_owned: int,
+        offsets: NDArray[Any],
+        indices: NDArray[Any],
+        forward: Callable[[NDArray[np.float64]], object] | None,
+        reverse: Callable[[NDArray[np.float64]], object] | None,
+        properties: Sequence[str],
+        revision: int | None,
+    ) -> dict[str, NDArray[np.float64]]: ...
+
+class Neighbors:
+    def __init__(self, cutoff: float, skin: float) -> None: ...
+    def update(
+        self, positions: NDArray[Any], cell: NDArray[Any] | None, pbc: Sequence[bool]
+    ) -> dict[str, Any]: ...

@@ -1,0 +1,134 @@
+"""Largest differences between two implementations of the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from camlip.engine import Engine
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Evaluator = Callable[[Atoms], dict[str, NDArray[np.float64]]]
+
+DOUBLE = (1e-9, 1e-8)
+MIXED = (1e-6, 1e-5)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Largest differences over some structures.
+
+    Attributes:
+        name: what was compared.
+        energy: eV/atom, of the atomic energies.
+        forces: eV/A.
+        virial: eV/atom.
+        energy_limit: what is allowed for ``energy`` and ``virial``.
+        forces_limit: what is allowed for ``forces``.
+    """
+
+    name: str
+    energy: float
+    forces: float
+    virial: float
+    energy_limit: float
+    forces_limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether all differences are allowed; NaN is not."""
+        return (
+            self.energy <= self.energy_limit
+            and self.forces <= self.forces_limit
+            and self.virial <= 10 * self.energy_limit
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"passed": self.passed}
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.name:<28} energy {self.energy:8.1e} (limit {self.energy_limit:.0e}) eV/atom   "
+            f"forces {self.forces:8.1e} (limit {self.forces_limit:.0e}) eV/A   "
+            f"{'ok' if self.passed else 'FAILED'}"
+        )
+
+
+def engine_evaluator(engine: Engine) -> Evaluator:
+    """Results of an engine for ASE atoms."""
+
+    def evaluate(atoms: Atoms) -> dict[str, NDArray[np.float64]]:
+        return engine.compute_system(
+            atoms.positions,
+            engine.model.types(atoms.numbers),
+            atoms.cell.array if atoms.pbc.any() else None,
+            atoms.pbc.tolist(),
+            ("energy", "atomic_energies", "forces", "virial"),
+        )
+
+    return evaluate
+
+
+def torch_evaluator(module: nn.Module, cutoff: float) -> Evaluator:
+    """Results of an :class:`camlip.torchscript.ExportedModel`, scripted or not, for ASE atoms."""
+    import torch
+
+    from camlip.random_model import edges
+
+    def evaluate(atoms: Atoms) -> dict[str, NDArray[np.float64]]:
+        edge_index, shifts = edges(atoms, cutoff)
+        results = module(
+            torch.from_numpy(atoms.positions),
+            torch.from_numpy(atoms.numbers.astype(np.int64)),
+            edge_index,
+            shifts,
+        )
+        return {key: value.double().numpy() for key, value in results.items()}
+
+    return evaluate
+
+
+def compare(
+    name: str,
+    structures: Iterable[Atoms],
+    expected: Evaluator,
+    found: Evaluator,
+    limits: tuple[float, float],
+) -> Difference:
+    """Compare two implementations.
+
+    Args:
+        name: for the report.
+        structures: what to compare on.
+        expected: the one that is taken as right.
+        found: the other one.
+        limits: allowed difference of the atomic energies (eV/atom) and of the forces relative to
+            the largest force.  Where forces exceed 1 eV/A both limits grow in proportion.
+    """
+    energy = forces = virial = largest = 0.0
+    for atoms in structures:
+        a, b = expected(atoms), found(atoms)
+        if len(atoms) == 0:
+            energy = max(energy, abs(float(a["energy"]) - float(b["energy"])))
+            continue
+        largest = max(largest, float(np.abs(a["forces"]).max()))
+        # Not Python's max(), which loses NaN.
+        energy = float(np.maximum(energy, _gap(a, b, "atomic_energies")))
+        energy = float(np.maximum(energy, _gap(a, b, "energy") / len(atoms)))
+        forces = float(np.maximum(forces, _gap(a, b, "forces")))
+        virial = float(np.maximum(virial, _gap(a, b, "virial") / len(atoms)))
+    scale = max(1.0, largest)
+    return Difference(name, energy, forces, virial, limits[0] * scale, limits[1] * scale)
+
+
+def _gap(a: dict[str, Any], b: dict[str, Any], key: str) -> float:
+    return float(np.abs(np.asarray(a[key]) - np.asarray(b[key])).max())
