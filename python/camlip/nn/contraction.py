@@ -176,12 +176,13 @@ class Contraction(nn.Module):
         products = moments.index_select(0, self.left) * moments.index_select(0, self.right)
         matrix = self.matrix.to(moments.dtype)
         coupled: list[Tensor] = []
+        # Split once: the gradient of each slice by itself would be a full array of zeros.
+        parts = products.flatten(1).split([bound[1] - bound[0] for bound in self.bounds])
         start = 0
-        for bound, block in zip(self.bounds, self.blocks):  # noqa: B905 (TorchScript)
+        for chosen, block in zip(parts, self.blocks):  # noqa: B905 (TorchScript)
             size = block[0] * block[1]
             coefficients = matrix[start : start + size].view(block[0], block[1])
             start += size
-            chosen = products[bound[0] : bound[1]].flatten(1)
             coupled.append(torch.matmul(coefficients, chosen))
         rows = torch.cat(coupled).view(-1, num_atoms, num_channels)
         weight = self.weight.index_select(1, self.path_of_row).transpose(0, 1)
@@ -193,13 +194,12 @@ class Contraction(nn.Module):
 
     def forward(self, moments: Tensor, types: Tensor) -> Tensor:
         """D of shape ((L+1)^2, N, C) from moments A of shape ((L+1)^2, N, C)."""
-        products = self.products(moments, types)
+        sizes = [2 * rank + 1 for rank in range(self.max_rank + 1)]
+        products = self.products(moments, types).split(sizes)
+        parts = moments.split(sizes)
         mixed: list[Tensor] = []
         for rank in range(self.max_rank + 1):
-            low = rank * rank
-            high = (rank + 1) * (rank + 1)
             mixed.append(
-                torch.matmul(products[low:high], self.mixing[rank])
-                + self.skip[rank] * moments[low:high]
+                torch.matmul(products[rank], self.mixing[rank]) + self.skip[rank] * parts[rank]
             )
         return torch.cat(mixed)

@@ -23,14 +23,15 @@ def invariants(moments: Tensor, contracted: Tensor, max_rank: int) -> Tensor:
     >>> invariants(torch.full((1, 1, 1), 2.0), torch.full((1, 1, 1), 3.0), 0)
     tensor([[2., 6., 9.]])
     """
+    # Split once: the gradient of each slice by itself would be a full array of zeros.
+    sizes = [2 * rank + 1 for rank in range(max_rank + 1)]
+    parts = (moments * moments).split(sizes)
     blocks = [moments[0]]
     for rank in range(1, max_rank + 1):
-        block = moments[rank * rank : (rank + 1) * (rank + 1)]
-        blocks.append((block * block).sum(0))
+        blocks.append(parts[rank].sum(0))
     for other in (moments, contracted):
-        product = contracted * other
-        for rank in range(max_rank + 1):
-            blocks.append(product[rank * rank : (rank + 1) * (rank + 1)].sum(0))
+        for part in (contracted * other).split(sizes):
+            blocks.append(part.sum(0))
     return torch.cat(blocks, dim=1)
 
 
