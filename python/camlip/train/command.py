@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 
-from camlip.data import DataError
-from camlip.train.checkpoint import CheckpointError
-from camlip.train.config import ConfigError, load_config
-from camlip.train.setup import TrainingError
+from camlip.train.config import load_config
 from camlip.train.trainer import Trainer
 
 INTERRUPTED = 130
@@ -38,25 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        config = load_config(args.config, args.set)
-        trainer = Trainer(config, resume=args.resume, overwrite=args.overwrite)
-        main = trainer.processes.is_main
-        if main:
-            print(describe(trainer), flush=True)
-        completed = trainer.fit()
-        if not completed:
-            if main:
-                print(
-                    f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
-                    f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"
-                )
-            return INTERRUPTED
-        trainer.processes.close()
-    except (ConfigError, DataError, CheckpointError, TrainingError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    config = load_config(args.config, args.set)
+    trainer = Trainer(config, resume=args.resume, overwrite=args.overwrite)
+    main = trainer.processes.is_main
+    if main:
+        print(describe(trainer), flush=True)
+    completed = trainer.fit()
+    if main and not completed:
+        print(
+            f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
+            f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"
+        )
+    trainer.processes.close()
+    return 0 if completed else INTERRUPTED
 
 
 def describe(trainer: Trainer) -> str:
@@ -92,9 +82,3 @@ def torch_threads() -> int:
     import torch
 
     return torch.get_num_threads()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="camlip train", description=__doc__)
-    add_arguments(parser)
-    sys.exit(run(parser.parse_args()))

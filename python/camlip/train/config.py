@@ -201,10 +201,7 @@ class OptimizationConfig(Section):
             values = dict(values)
             if values.get("epochs") is None and values.get("max_minutes") is None:
                 values["epochs"] = 200
-            if (
-                values.get("atoms_per_batch") is None
-                and values.get("structures_per_batch") is None
-            ):
+            if values.get("atoms_per_batch") is None and values.get("structures_per_batch") is None:
                 values["atoms_per_batch"] = 256
         return values
 

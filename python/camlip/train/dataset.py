@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.data
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from camlip.data import (
@@ -14,9 +19,12 @@ from camlip.data import (
     Batch,
     DataError,
     Dataset,
+    Item,
+    StoredDataset,
     Structure,
     collate,
     fingerprint,
+    load_split,
     read_structures,
 )
 from camlip.train.config import TrainConfig
@@ -40,7 +48,10 @@ class Datasets:
 
     def fingerprints(self) -> dict[str, str]:
         """Fingerprint of each set, by ``train``, ``valid`` and ``test``."""
-        return {name: fingerprint(dataset.structures) for name, dataset in self.items()}
+        return {
+            name: str(getattr(dataset, "fingerprint", None) or fingerprint(dataset.structures))
+            for name, dataset in self.items()
+        }
 
     def items(self) -> Iterator[tuple[str, AnyDataset]]:
         """Names and data sets."""
@@ -53,61 +64,109 @@ class Datasets:
 def load_datasets(config: TrainConfig, progress: bool | None = None) -> Datasets:
     """Read what ``data`` names, split it, build neighbor lists.
 
+    Files that end in ``.lmdb`` were prepared by ``camlip data --prepare`` and stay on disk.
+
     Raises:
         DataError: files, labels or the split cannot be used.
     """
     data = config.data
     keys = data.label_keys()
-    train = read_structures(data.train, keys)
-    if data.valid:
-        valid = read_structures(data.valid, keys)
-    else:
-        train, valid = split_off(train, data.valid_fraction, data.split, config.seed)
-    test = read_structures(data.test, keys) if data.test else []
-    numbers = sorted({int(z) for s in [*train, *valid, *test] for z in s.atomic_numbers})
     cutoff = config.model_shape().cutoff
+    sets: dict[str, list[Structure] | Path] = {
+        "train": stored_path(data.train) or [],
+        "valid": stored_path(data.valid) or [],
+        "test": stored_path(data.test) or [],
+    }
+    if not isinstance(sets["train"], Path):
+        if data.valid and isinstance(sets["valid"], Path):
+            sets["train"] = read_structures(data.train, keys)
+        else:
+            sets["train"], sets["valid"] = load_split(
+                data.train, data.valid or None, keys, data.split, data.valid_fraction, config.seed
+            )
+    elif data.valid and not isinstance(sets["valid"], Path):
+        sets["valid"] = read_structures(data.valid, keys)
+    if data.test and not isinstance(sets["test"], Path):
+        sets["test"] = read_structures(data.test, keys)
+    numbers = sorted({z for content in sets.values() for z in elements(content)})
 
-    def build(structures: list[Structure]) -> Dataset:
-        return Dataset(structures, numbers, cutoff, progress=progress)
+    def build(content: list[Structure] | Path) -> AnyDataset:
+        if isinstance(content, Path):
+            return StoredDataset(content, numbers, cutoff)
+        return Dataset(content, numbers, cutoff, progress=progress)
 
-    return Datasets(build(train), build(valid), build(test) if test else None, numbers)
+    train = build(sets["train"])
+    if isinstance(sets["train"], Path) and not data.valid:
+        order = np.random.default_rng(config.seed).permutation(len(train))
+        number = min(max(round(data.valid_fraction * len(train)), 1), len(train) - 1)
+        valid: AnyDataset = Part(train, np.sort(order[:number]))
+        train = Part(train, np.sort(order[number:]))
+    else:
+        valid = build(sets["valid"])
+    return Datasets(train, valid, build(sets["test"]) if sets["test"] else None, numbers)
 
 
-def split_off(
-    structures: list[Structure], fraction: float, kind: str, seed: int
-) -> tuple[list[Structure], list[Structure]]:
-    """Training and validation structures, each in the order of the file.
+def stored_path(files: list[str]) -> Path | None:
+    """The prepared data set that a list of files is, or None if they are ordinary files."""
+    stored = [f for f in files if f.endswith(".lmdb")]
+    if stored and len(files) > 1:
+        raise DataError(
+            f"data: {', '.join(files)}: a prepared data set must be the only file of its kind; "
+            "prepare them together with `camlip data FILE FILE --prepare`"
+        )
+    return Path(stored[0]) if stored else None
+
+
+def elements(content: list[Structure] | Path) -> set[int]:
+    """Atomic numbers in a data set."""
+    if isinstance(content, Path):
+        return set(StoredDataset(content).atomic_numbers)
+    return {int(z) for s in content for z in np.unique(s.atomic_numbers)}
+
+
+class Part(torch.utils.data.Dataset[Item]):
+    """Some structures of a data set, with the interface of a data set.
 
     Args:
-        structures: at least two.
-        fraction: share of the validation structures.
-        kind: ``random``, or ``config_type`` for the same share of each type.
-        seed: of the choice.
-
-    Raises:
-        DataError: fewer than two structures.
+        dataset: all of them.
+        indices: the chosen ones, ascending.
     """
-    if len(structures) < 2:
-        raise DataError(
-            f"data.train: {len(structures)} structure, expected at least 2 to split off some for "
-            "validation; name a file in data.valid"
-        )
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(structures))
-    if kind == "config_type":
-        # Ranks within each type, spread over 0 to 1, so that a share of the order is one of each.
-        types = np.array([s.config_type for s in structures])
-        place = np.empty(len(structures))
-        for name in np.unique(types):
-            members = order[types[order] == name]
-            place[members] = (np.arange(len(members)) + random.random()) / len(members)
-        order = np.argsort(place, kind="stable")
-    number = min(max(round(fraction * len(structures)), 1), len(structures) - 1)
-    chosen = set(order[:number].tolist())
-    return (
-        [s for k, s in enumerate(structures) if k not in chosen],
-        [s for k, s in enumerate(structures) if k in chosen],
-    )
+
+    def __init__(self, dataset: AnyDataset, indices: NDArray[np.int64]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+        self.atomic_numbers = dataset.atomic_numbers
+        self.cutoff = dataset.cutoff
+        self.num_atoms = dataset.num_atoms[indices]
+        self.num_edges = dataset.num_edges[indices]
+
+    @property
+    def structures(self) -> Sequence[Structure]:
+        """The chosen structures, read one at a time."""
+        return PartStructures(self)
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Item:
+        """Return one structure with its neighbor list."""
+        return dataclasses.replace(self.dataset[int(self.indices[index])], index=index)
+
+
+class PartStructures(Sequence[Structure]):
+    """Structures of a :class:`Part`."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self.part)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one structure; slices are not supported."""
+        return self.part.dataset.structures[int(self.part.indices[index])]
 
 
 def batches(
@@ -133,5 +192,3 @@ def batches(
     )
     for batch in loader:
         yield batch.to(device, dtype)
-
-

@@ -119,9 +119,7 @@ class ProgressBar:
             mae, rmse = row[f"valid_{term}_mae"], row[f"valid_{term}_rmse"]
             if math.isfinite(mae):
                 parts.append(f"{LETTERS[term]} {1e3 * mae:.3g}/{1e3 * rmse:.3g}")
-        self.valid = (
-            f" | valid loss {row['valid_loss']:.3g}, MAE/RMSE in meV: {', '.join(parts)}"
-        )
+        self.valid = f" | valid loss {row['valid_loss']:.3g}, MAE/RMSE in meV: {', '.join(parts)}"
 
     def close(self) -> None:
         """Leave the line on the terminal."""

@@ -53,7 +53,7 @@ FIXED_KEYS = (
 )
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ValueError):
     """A run cannot begin or go on; the message says why and what to do."""
 
 

@@ -180,9 +180,7 @@ class Trainer:
         options = self.config.train
         started, atoms = time.monotonic(), 0
         complete = True
-        for batch in batches(
-            self.datasets.train, rest, self.device, self.dtype, options.workers
-        ):
+        for batch in batches(self.datasets.train, rest, self.device, self.dtype, options.workers):
             value = self._step(batch)
             atoms += len(batch.types) * self.processes.world_size
             speed = atoms / max(time.monotonic() - started, 1e-9)
@@ -448,7 +446,5 @@ def index_lists(dataset: AnyDataset, config: TrainConfig) -> list[list[int]]:
     """Batches for evaluation: in order, of the size of the training batches."""
     options = config.train
     return list(
-        BatchSampler(
-            dataset, options.atoms_per_batch, options.structures_per_batch, shuffle=False
-        )
+        BatchSampler(dataset, options.atoms_per_batch, options.structures_per_batch, shuffle=False)
     )
