@@ -1,8 +1,9 @@
 """The same numbers on 1, 2, 4 and 7 ranks, with every number that LAMMPS can ask for."""
 
-import lammps_driver as driver
 import numpy as np
 import pytest
+
+import lammps_driver as driver
 
 PRESETS = ("small", "medium")
 RANKS = (2, 4, 7)
