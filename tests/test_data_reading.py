@@ -10,6 +10,7 @@ import pytest
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
 from ase.io import write
 
 from camlip.data import (
@@ -100,6 +101,19 @@ def test_calculator_labels_are_used_when_there_are_no_ref_keys(tmp_path, caplog)
     np.testing.assert_allclose(structures[0].stress, stress, atol=1e-8)
     said = [r for r in caplog.records if "3 of 3 frames have no REF_ keys" in r.getMessage()]
     assert len(said) == 1
+
+
+def test_ase_database_with_a_selection(tmp_path):
+    with connect(tmp_path / "cu.db") as database:
+        for k in range(3):
+            atoms = bulk("Cu", cubic=True).repeat((1, 1, k + 1))
+            atoms.calc = EMT()
+            atoms.get_forces()
+            database.write(atoms)
+    assert [s.num_atoms for s in read_structures(tmp_path / "cu.db")] == [4, 8, 12]
+    selected = read_structures(f"{tmp_path}/cu.db@natoms>4")
+    assert [s.num_atoms for s in selected] == [8, 12]
+    assert all(s.energy is not None and s.forces is not None for s in selected)
 
 
 def test_calculator_labels_never_mix_with_ref_labels():

@@ -154,6 +154,8 @@ def test_several_elements_and_isolated_atoms():
 
 def test_outputs(tmp_path, capsys, frames):
     frames[0].arrays["REF_forces"][:] = [[500.0, 0, 0], [-500.0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    for k, atoms in enumerate(frames):
+        atoms.info["number"] = k
     outputs = {n: tmp_path / n for n in ("report.json", "plot.png", "clean.xyz")}
     status = run(
         tmp_path,
@@ -173,7 +175,17 @@ def test_outputs(tmp_path, capsys, frames):
     assert outputs["plot.png"].read_bytes().startswith(b"\x89PNG")
     clean = read_structures(outputs["clean.xyz"])
     assert [s.energy for s in clean] == [f.info["REF_energy"] for f in frames[1:]]
+    # Keys that are no labels are kept too.
+    assert [a.info["number"] for a in ase.io.read(outputs["clean.xyz"], ":")] == list(range(1, 30))
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_nothing_left_to_write(tmp_path, frames):
+    frames[0].info = {}
+    del frames[0].arrays["REF_forces"]
+    with pytest.raises(DataError, match="no structure is left to write"):
+        run(tmp_path, frames[:1], "--drop", tmp_path / "clean.xyz")
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["cu.xyz"]
 
 
 def test_keys_on_the_command_line(tmp_path, capsys, frames):

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from camlip.data import DataError, Structure, load_split, split
+from camlip.data import (
+    BatchSampler,
+    DataError,
+    Dataset,
+    Structure,
+    Subset,
+    collate,
+    load_split,
+    split,
+    split_indices,
+)
 
 
 def dimer(k, group="default"):
@@ -68,3 +78,20 @@ def test_given_files_and_overlap(tmp_path, caplog):
     assert "2 of 7 validation structures are in the training files" in caplog.text
     train, valid = load_split(tmp_path / "train.xyz", fraction=0.1)
     assert (len(train), len(valid)) == (18, 2)
+
+
+def test_subsets_of_a_data_set():
+    dataset = Dataset(DATA, [1], 5.0)
+    train, valid = (Subset(dataset, k) for k in split_indices(DATA, fraction=0.2, seed=3))
+    expected = split(DATA, fraction=0.2, seed=3)
+    for subset, structures in zip((train, valid), expected, strict=True):
+        assert list(subset.structures) == structures
+        assert subset.structures[-1] is structures[-1]
+        assert len(subset) == len(structures) == len(subset.num_edges)
+        batches = list(BatchSampler(subset, structures_per_batch=7))
+        assert sorted(k for b in batches for k in b) == list(range(len(subset)))
+        batch = collate([subset[k] for k in batches[0]])
+        assert batch.dataset_index.tolist() == batches[0]
+        assert batch.energy.tolist() == [structures[k].energy for k in batches[0]]
+    with pytest.raises(IndexError):
+        train.structures[81]

@@ -87,7 +87,7 @@ def analyze(structures: Sequence[Structure], progress: bool | None = None) -> An
     distances: list[FloatArray] = []
     first_seen: dict[str, int] = {}
     show = len(structures) > 200 if progress is None else progress
-    for k, s in enumerate(tqdm(structures, "checking", disable=not show)):
+    for k, s in enumerate(tqdm(structures, "checking", disable=None if show else True)):
         _check_labels(k, s, find)
         _check_duplicate(k, s, structures, first_seen, find)
         shortest = _closest_pairs(k, s, closest, find)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -84,7 +85,9 @@ class Dataset(torch.utils.data.Dataset[Item]):
         show = len(structures) > PROGRESS_FROM if progress is None else progress
         self._neighbors = [
             pack_neighbors(s, k, self.cutoff)
-            for k, s in enumerate(tqdm(self.structures, "neighbor lists", disable=not show))
+            for k, s in enumerate(
+                tqdm(self.structures, "neighbor lists", disable=None if show else True)
+            )
         ]
         self.num_atoms = np.array([s.num_atoms for s in self.structures], dtype=np.int64)
         self.num_edges = np.array([len(n[1]) for n in self._neighbors], dtype=np.int64)
@@ -98,6 +101,60 @@ class Dataset(torch.utils.data.Dataset[Item]):
         structure = self.structures[index]
         types = to_types(structure, index, self._lookup, self.atomic_numbers)
         return Item(structure, types, *self._neighbors[index], index=index)
+
+
+class Subset(torch.utils.data.Dataset[Item]):
+    """Some structures of a data set, with the same interface.
+
+    Args:
+        dataset: a ``Dataset`` or ``StoredDataset``.
+        indices: positions in it; the order is kept.
+
+    >>> hydrogen = [Structure(np.eye(3)[:2] * k, np.array([1, 1])) for k in (1, 2, 3)]
+    >>> len(Subset(Dataset(hydrogen, [1], cutoff=5.0), [0, 2]))
+    2
+    """
+
+    def __init__(self, dataset: AnyDataset, indices: Sequence[int]) -> None:
+        """Choose the structures."""
+        self.dataset = dataset
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self.atomic_numbers, self.cutoff = dataset.atomic_numbers, dataset.cutoff
+        self.num_atoms = dataset.num_atoms[self.indices]
+        self.num_edges = dataset.num_edges[self.indices]
+
+    @property
+    def structures(self) -> Sequence[Structure]:
+        """Structures without neighbor lists, in order, fetched when asked for."""
+        return LazyStructures(lambda k: self.dataset.structures[int(self.indices[k])], len(self))
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Item:
+        """Return one structure with its neighbor list; its index is the one in the subset."""
+        return dataclasses.replace(self.dataset[int(self.indices[index])], index=index)
+
+
+class LazyStructures(Sequence[Structure]):
+    """Sequence whose entries are fetched when asked for."""
+
+    def __init__(self, fetch: Callable[[int], Structure], length: int) -> None:
+        """Keep the function that fetches."""
+        self._fetch, self._length = fetch, length
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one structure, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self._fetch(k) for k in range(*index.indices(self._length))]
+        if not -self._length <= index < self._length:
+            raise IndexError(f"structure {index} of {self._length}")
+        return self._fetch(index % self._length)
 
 
 def type_lookup(atomic_numbers: Sequence[int]) -> NDArray[np.int64]:

@@ -14,10 +14,11 @@ import ase.io
 import numpy as np
 
 from camlip.data.analysis import Analysis, Finding, analyze
+from camlip.data.frames import iter_frames
 from camlip.data.keys import add_label_key_arguments, label_keys_from_args
 from camlip.data.reading import read_structures
 from camlip.data.store import prepare
-from camlip.data.structure import DataError, Structure
+from camlip.data.structure import DataError
 
 _SHOWN = 5
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     structures = read_structures(args.files, keys, require_labels=False)
-    analysis = analyze(structures, progress=None if sys.stderr.isatty() else False)
+    analysis = analyze(structures)
     if args.json == "-":
         print(json.dumps(as_json(analysis), indent=2))
     else:
@@ -70,9 +71,8 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         plot(analysis, args.plot)
     if args.drop:
-        kept = [s for k, s in enumerate(structures) if k not in analysis.dropped]
-        write_structures(kept, args.drop)
-        print(f"{args.drop}: {len(kept)} of {len(structures)} structures", file=sys.stderr)
+        kept = write_kept(args.files, analysis.dropped, args.drop)
+        print(f"{args.drop}: {kept} of {len(structures)} structures", file=sys.stderr)
     return 0
 
 
@@ -167,17 +167,33 @@ def plot(analysis: Analysis, path: str | os.PathLike[str]) -> None:
     os.replace(temporary, path)
 
 
-def write_structures(structures: Sequence[Structure], path: str | os.PathLike[str]) -> None:
-    """Write extended XYZ with the default keys in eV and Angstrom; complete or not at all.
+def write_kept(files: Sequence[str], drop: set[int], path: str | os.PathLike[str]) -> int:
+    """Copy the frames that are not dropped, all of their keys included, to extended XYZ.
+
+    Args:
+        files: as given to ``camlip data``.
+        drop: positions in the sequence of all frames.
+        path: written completely or not at all.
+
+    Returns:
+        Number of frames written.
 
     Raises:
-        DataError: if there is nothing to write.
+        DataError: if nothing is left to write.
     """
-    if not structures:
-        raise DataError(f"'{path}': no structure is left to write")
     temporary = Path(f"{path}.partial")
-    ase.io.write(temporary, [s.to_atoms() for s in structures], format="extxyz")
+    kept = 0
+    with temporary.open("w") as stream:
+        frames = (atoms for file in files for _, atoms in iter_frames(file))
+        for k, atoms in enumerate(frames):
+            if k not in drop:
+                ase.io.write(stream, atoms, format="extxyz")
+                kept += 1
+    if kept == 0:
+        temporary.unlink()
+        raise DataError(f"'{path}': no structure is left to write")
     os.replace(temporary, path)
+    return kept
 
 
 def _histogram(axis: Any, values: Any, log: bool) -> None:

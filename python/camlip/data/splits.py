@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -46,6 +46,20 @@ def split(
     >>> len(train), len(valid)
     (8, 2)
     """
+    train, valid = split_indices(structures, mode, fraction, seed)
+    return [structures[k] for k in train], [structures[k] for k in valid]
+
+
+def split_indices(
+    structures: Iterable[Structure],
+    mode: SplitMode = "random",
+    fraction: float = 0.1,
+    seed: int = 0,
+) -> tuple[list[int], list[int]]:
+    """Do as :func:`split`, with positions for :class:`camlip.data.Subset`.
+
+    It goes through the structures once and keeps none, for those of a ``StoredDataset``.
+    """
     if mode not in _MODES:
         raise DataError(
             f"split: mode {mode!r} is not known; {did_you_mean(mode, _MODES)}"
@@ -54,7 +68,9 @@ def split(
     if not 0.0 < fraction < 1.0:
         raise DataError(f"split: fraction is {fraction}, expected between 0 and 1")
     groups: dict[str, list[int]] = {}
+    count = 0
     for k, s in enumerate(structures):
+        count += 1
         if not is_isolated_atom(s):
             groups.setdefault(s.config_type if mode == "config_type" else "", []).append(k)
     total = sum(len(g) for g in groups.values())
@@ -77,8 +93,7 @@ def split(
         # A group keeps one structure for training.
         number = min(int(number), len(members) - 1)
         valid.update(members[k] for k in rng.permutation(len(members))[:number])
-    train = [s for k, s in enumerate(structures) if k not in valid]
-    return train, [s for k, s in enumerate(structures) if k in valid]
+    return [k for k in range(count) if k not in valid], sorted(valid)
 
 
 def load_split(

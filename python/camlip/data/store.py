@@ -8,7 +8,7 @@ import json
 import os
 import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from camlip.data.batch import Item
-from camlip.data.dataset import pack_neighbors, to_types, type_lookup
+from camlip.data.dataset import LazyStructures, pack_neighbors, to_types, type_lookup
 from camlip.data.keys import LabelKeys
 from camlip.data.reading import PathLike, combine_digests, iter_structures, structure_digest
 from camlip.data.structure import DataError, Structure, symbols
@@ -85,7 +85,9 @@ def prepare(
     try:
         records: list[tuple[bytes, bytes]] = []
         frames = (s for file in files for s in iter_structures(file, keys))
-        bar = tqdm(frames, f"preparing {target.name}", unit=" structures", disable=not progress)
+        # disable=None: no bar where the output is not a terminal.
+        title, disable = f"preparing {target.name}", None if progress else True
+        bar = tqdm(frames, title, unit=" structures", disable=disable)
         for index, s in enumerate(bar):
             neighbors = pack_neighbors(s, index, cutoff)
             num_atoms.append(s.num_atoms)
@@ -173,7 +175,7 @@ class StoredDataset(torch.utils.data.Dataset[Item]):
     @property
     def structures(self) -> Sequence[Structure]:
         """Structures without neighbor lists, read from disk one at a time."""
-        return _StructureView(self)
+        return LazyStructures(lambda k: self[k].structure, len(self))
 
     def __len__(self) -> int:
         """Return the number of structures."""
@@ -216,24 +218,6 @@ class StoredDataset(torch.utils.data.Dataset[Item]):
         if value is None:
             raise KeyError(f"no record {key!r} in it")
         return value
-
-
-class _StructureView(Sequence[Structure]):
-    """Sequence of the structures of a stored data set."""
-
-    def __init__(self, dataset: StoredDataset) -> None:
-        self._dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
-        return self._dataset[index].structure
-
-    def __iter__(self) -> Iterator[Structure]:
-        return (self[k] for k in range(len(self)))
 
 
 def _environment(path: str) -> lmdb.Environment:
