@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from ase.data import atomic_numbers as number_of_symbol
 
@@ -30,6 +29,8 @@ from camlip.parity import (
     Evaluator,
     compare,
     engine_evaluator,
+    sampled_types,
+    table_errors,
     torch_evaluator,
 )
 from camlip.random_model import random_model
@@ -137,7 +138,7 @@ def export(
 
     facts = dict(training or {})
     draft = Model.from_bytes(engine_block(model, facts), str(path))
-    values, derivatives = _table_errors(draft)
+    values, derivatives = table_errors(draft)
     differences = _engine_differences(draft, structures, expected)
     facts |= {
         "radial_table_error": values,
@@ -184,29 +185,13 @@ def _remembered(evaluate: Evaluator) -> Evaluator:
     return lookup
 
 
-def _sampled_types(model: Model) -> list[int]:
-    """Types of the elements in the sample structures."""
-    numbers = np.concatenate([a.numbers for a in sample_structures(model.atomic_numbers).values()])
-    return np.unique(model.types(numbers)).tolist()
-
-
-def _table_errors(model: Model) -> tuple[dict[str, float], dict[str, float]]:
-    """Errors of the engine's radial tables and of their derivatives by precision."""
-    values, derivatives = {}, {}
-    for precision in ("mixed", "double"):
-        info = Engine(model, "auto", precision, active_types=_sampled_types(model)).info
-        values[precision] = info.radial_table_error
-        derivatives[precision] = info.radial_table_derivative_error
-    return values, derivatives
-
-
 def _engine_differences(
     model: Model, structures: dict[str, Any], expected: Evaluator
 ) -> list[Difference]:
     found = []
     for backend in backends(model):
         for precision in ("double",) if backend == "reference" else ("double", "mixed"):
-            engine = Engine(model, backend, precision, active_types=_sampled_types(model))
+            engine = Engine(model, backend, precision, active_types=sampled_types(model))
             limits = DOUBLE if precision == "double" else MIXED
             name = f"engine {backend} {precision}"
             evaluate = engine_evaluator(engine)
@@ -269,9 +254,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--level-of-theory", metavar="TEXT", help="for the metadata")
     group = parser.add_argument_group("instead of a checkpoint")
-    group.add_argument(
-        "--random", metavar="PRESET", help="random weights: small, medium or large"
-    )
+    group.add_argument("--random", metavar="PRESET", help="random weights: small, medium or large")
     group.add_argument("--elements", metavar="SYMBOLS", help="of the random model, e.g. Si,O")
     group.add_argument("--cutoff", type=float, help="of the random model, Angstrom")
     group.add_argument("--seed", type=int, default=0, help="of the random model")
@@ -304,7 +287,8 @@ def run(args: argparse.Namespace) -> int:
             raise ExportError("arguments: --elements, --cutoff and --set go with --random only")
         from camlip.train.checkpoint import load_checkpoint
 
-        model, training = load_checkpoint(args.checkpoint)
+        model, known = load_checkpoint(args.checkpoint)
+        training = {key: known.get(key) for key in ("fingerprint", "errors", "version")}
     if args.level_of_theory is not None:
         training = training | {"level_of_theory": args.level_of_theory}
     report = export(

@@ -10,7 +10,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from camlip.engine import Engine
+from camlip.engine import Engine, Model
+from camlip.structures import sample_structures
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,3 +133,19 @@ def compare(
 
 def _gap(a: dict[str, Any], b: dict[str, Any], key: str) -> float:
     return float(np.abs(np.asarray(a[key]) - np.asarray(b[key])).max())
+
+
+def sampled_types(model: Model) -> list[int]:
+    """Types of the elements in :func:`camlip.structures.sample_structures`: at most about eight."""
+    numbers = np.concatenate([a.numbers for a in sample_structures(model.atomic_numbers).values()])
+    return np.unique(model.types(numbers)).tolist()
+
+
+def table_errors(model: Model) -> tuple[dict[str, float], dict[str, float]]:
+    """Errors of the engine's radial tables and of their derivatives by precision, relative."""
+    values, derivatives = {}, {}
+    for precision in ("mixed", "double"):
+        info = Engine(model, "auto", precision, active_types=sampled_types(model)).info
+        values[precision] = info.radial_table_error
+        derivatives[precision] = info.radial_table_derivative_error
+    return values, derivatives

@@ -1,0 +1,362 @@
+"""``camlip check``: test a model file on the machine where it is going to run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from numpy.typing import NDArray
+
+from camlip import model_file
+from camlip.calculator import MLIPCalculator
+from camlip.domains import compute_domains, slices
+from camlip.engine import PROPERTIES, Engine, Model, backends, simd_paths
+from camlip.errors import ArgumentError
+from camlip.lammps_check import LammpsMissing, lammps_difference
+from camlip.parity import (
+    DOUBLE,
+    MIXED,
+    compare,
+    engine_evaluator,
+    sampled_types,
+    torch_evaluator,
+)
+from camlip.structures import sample_structures
+
+DERIVATIVE_LIMIT = 1e-6
+DOMAIN_LIMIT = 1e-9
+DRIFT_LIMIT = 1e-3
+ENERGY_NOISE_LIMIT = 0.05
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One line of the table.
+
+    Attributes:
+        name: what was tested.
+        status: ``PASS``, ``FAIL`` or ``SKIP``.
+        value: what was found, or the reason.
+        limit: what is allowed.
+    """
+
+    name: str
+    status: str
+    value: str
+    limit: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is tested, and on what.
+
+    Attributes:
+        path: the model file.
+        model: the same, loaded.
+        structures: by name; for comparisons.
+        main: the structure for everything else; periodic unless the user's is not.
+        lmp: LAMMPS executable, or None to look for one.
+    """
+
+    path: Path
+    model: Model
+    structures: dict[str, Atoms]
+    main: Atoms
+    lmp: str | None = None
+
+    def engine(self, backend: str = "auto", precision: str = "double", **options: Any) -> Engine:
+        """An engine with tables for the elements of the structures only."""
+        used = self.model.types(np.concatenate([a.numbers for a in self.structures.values()]))
+        active = np.union1d(used, sampled_types(self.model)).tolist()
+        return Engine(self.model, backend, precision, active_types=active, **options)
+
+
+def verdict(name: str, value: float, limit: float, unit: str) -> Outcome:
+    """PASS if ``value <= limit``; NaN fails."""
+    status = "PASS" if value <= limit else "FAIL"
+    return Outcome(name, status, f"{value:.1e} {unit}".strip(), f"{limit:.0e}")
+
+
+def check_file(subject: Subject) -> Iterator[Outcome]:
+    """Both readers accept the file, and the checksum is right."""
+    file = model_file.read(subject.path)
+    yield Outcome("file: readers and checksum", "PASS", f"{file.container}, {file.size} bytes")
+
+
+def check_derivatives(subject: Subject) -> Iterator[Outcome]:
+    """Forces and virial are derivatives of the energy, by finite differences."""
+    for backend in backends(subject.model):
+        forces, virial = derivative_errors(subject.engine(backend), subject.main)
+        name = f"{backend} double"
+        yield verdict(f"forces = -dE/dr, {name}", forces, DERIVATIVE_LIMIT, "rel.")
+        yield verdict(f"virial = -dE/dstrain, {name}", virial, DERIVATIVE_LIMIT, "rel.")
+
+
+def derivative_errors(engine: Engine, atoms: Atoms, seed: int = 0) -> tuple[float, float]:
+    """Largest errors of forces and virial against finite differences of the energy.
+
+    Args:
+        engine: in double precision.
+        atoms: the structure.
+        seed: of the random displacements and strains.
+
+    Returns:
+        Errors of forces (along the forces and along a random direction) and of the virial (two
+        random strains), relative to their norms or to 1 where these are smaller.
+    """
+    rng = np.random.default_rng(seed)
+    found = engine_evaluator(engine)(atoms)
+    forces, virial = found["forces"], found["virial"]
+    unstrained = np.zeros((3, 3))
+
+    def energy(displacements: NDArray[np.float64], strain: NDArray[np.float64]) -> float:
+        moved = atoms.copy()
+        moved.positions += displacements
+        moved.set_cell(moved.cell.array @ (np.eye(3) + strain))
+        moved.positions = moved.positions @ (np.eye(3) + strain)
+        return float(engine_evaluator(engine)(moved)["energy"])
+
+    def slope(displacements: NDArray[np.float64], strain: NDArray[np.float64]) -> float:
+        return derivative(lambda x: energy(x * displacements, x * strain))
+
+    force_error = virial_error = 0.0
+    for direction in (forces, rng.normal(size=forces.shape)):
+        direction = direction / max(float(np.linalg.norm(direction)), 1e-12)
+        gap = abs(slope(direction, unstrained) + float((forces * direction).sum()))
+        force_error = float(np.maximum(force_error, gap))
+    for _ in range(2):
+        strain = rng.normal(size=(3, 3))
+        strain /= np.linalg.norm(strain)
+        gap = abs(slope(np.zeros_like(forces), strain) + float((virial * strain).sum()))
+        virial_error = float(np.maximum(virial_error, gap))
+    return (
+        force_error / max(1.0, float(np.linalg.norm(forces))),
+        virial_error / max(1.0, float(np.linalg.norm(virial))),
+    )
+
+
+def derivative(function: Callable[[float], float], step: float = 2e-3) -> float:
+    """Derivative at 0, central differences of fourth order."""
+    far = function(2 * step) - function(-2 * step)
+    near = function(step) - function(-step)
+    return (8 * near - far) / (12 * step)
+
+
+def check_parity(subject: Subject) -> Iterator[Outcome]:
+    """Backends, precisions, instruction sets and TorchScript agree with the reference."""
+    model, structures = subject.model, subject.structures.values()
+    expected = engine_evaluator(subject.engine("reference"))
+    variants: list[tuple[str, str]] = []
+    for backend in backends(model):
+        if backend == "cpu":
+            variants += [(backend, simd) for simd in simd_paths(model)]
+        elif backend != "reference":
+            variants.append((backend, "auto"))
+    for backend, simd in variants:
+        for precision, limits in (("double", DOUBLE), ("mixed", MIXED)):
+            engine = subject.engine(backend, precision, simd=simd)
+            name = f"{backend} {precision} {simd}".removesuffix(" auto")
+            difference = compare(name, structures, expected, engine_evaluator(engine), limits)
+            unit = "eV/A"
+            yield verdict(f"{name}: forces", difference.forces, difference.forces_limit, unit)
+            unit = "eV/atom"
+            yield verdict(f"{name}: energy", difference.energy, difference.energy_limit, unit)
+    if not variants:
+        yield Outcome("backends against the reference", "SKIP", "only the reference is built in")
+    yield from _check_torchscript(subject)
+
+
+def _check_torchscript(subject: Subject) -> Iterator[Outcome]:
+    if model_file.read(subject.path).container != "torchscript":
+        yield Outcome("TorchScript", "SKIP", "the file holds the safetensors block alone")
+        return
+    try:
+        import torch
+    except ImportError:
+        yield Outcome("TorchScript", "SKIP", "torch is not installed")
+        return
+    module = torch.jit.load(str(subject.path)).double()
+    # float32 archives hold the weights rounded, which .double() does not undo.
+    stored = {tuple(p.dtype for p in torch.jit.load(str(subject.path)).parameters())}
+    exact = all(d == torch.float64 for dtypes in stored for d in dtypes)
+    difference = compare(
+        "TorchScript",
+        subject.structures.values(),
+        engine_evaluator(subject.engine("reference")),
+        torch_evaluator(module, subject.model.cutoff),
+        DOUBLE if exact else MIXED,
+    )
+    yield verdict("TorchScript: forces", difference.forces, difference.forces_limit, "eV/A")
+    yield verdict("TorchScript: energy", difference.energy, difference.energy_limit, "eV/atom")
+
+
+def check_domains(subject: Subject) -> Iterator[Outcome]:
+    """The system cut into domains, as MPI ranks do it, gives the same numbers."""
+    atoms = subject.main
+    for backend in backends(subject.model):
+        whole = subject.engine(backend).compute_system(
+            atoms.positions,
+            subject.model.types(atoms.numbers),
+            atoms.cell.array if atoms.pbc.any() else None,
+            atoms.pbc.tolist(),
+            PROPERTIES,
+        )
+        worst = 0.0
+        counts = (1, 2, 4, 7)
+        for count in counts:
+            parts = compute_domains(
+                lambda backend=backend: subject.engine(backend, threads=1),
+                atoms,
+                slices(atoms, count),
+                count,
+            )
+            for name in PROPERTIES:
+                scale = max(1.0, float(np.abs(whole[name]).max(initial=0.0)))
+                gap = float(np.abs(parts[name] - whole[name]).max(initial=0.0)) / scale
+                worst = float(np.maximum(worst, gap))
+        name = f"{'/'.join(map(str, counts))} domains, {backend} double"
+        yield verdict(name, worst, DOMAIN_LIMIT, "rel.")
+
+
+def check_dynamics(subject: Subject) -> Iterator[Outcome]:
+    """The energy of a short run without thermostat stays."""
+    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+    from ase.md.verlet import VelocityVerlet
+    from ase.optimize import FIRE
+
+    atoms = subject.main.copy()
+    atoms.calc = MLIPCalculator(subject.path, precision="mixed")
+    with FIRE(atoms, logfile=None) as optimizer:  # random structures start hot otherwise
+        optimizer.run(fmax=0.3, steps=100)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    time_step_fs = 0.25 if atoms.get_masses().min() < 3 else 1.0
+    energies, kinetic = [], []
+    with VelocityVerlet(atoms, time_step_fs * units.fs) as dynamics:
+        for _ in range(200):
+            dynamics.run(1)
+            kinetic.append(atoms.get_kinetic_energy() / len(atoms))
+            energies.append(atoms.get_potential_energy() / len(atoms) + kinetic[-1])
+    noise = float(np.std(energies)) / max(float(np.mean(kinetic)), 1e-12)
+    picoseconds = time_step_fs * 1e-3 * np.arange(len(energies))
+    drift = abs(float(np.polyfit(picoseconds, energies, 1)[0]))
+    name = f"NVE {len(energies)} x {time_step_fs:g} fs"
+    yield verdict(f"{name}: spread / kinetic", noise, ENERGY_NOISE_LIMIT, "")
+    yield verdict(f"{name}: drift", drift, DRIFT_LIMIT, "eV/atom/ps")
+
+
+def check_lammps(subject: Subject) -> Iterator[Outcome]:
+    """LAMMPS gives the same numbers."""
+    atoms = subject.main
+    if not atoms.pbc.all():
+        yield Outcome("LAMMPS", "SKIP", "the structure is not periodic in three directions")
+        return
+    try:
+        difference = lammps_difference(subject.path, atoms, subject.engine, subject.lmp)
+    except LammpsMissing as error:
+        yield Outcome("LAMMPS", "SKIP", str(error))
+        return
+    yield verdict("LAMMPS double: forces", difference.forces, difference.forces_limit, "eV/A")
+    yield verdict("LAMMPS double: energy", difference.energy, difference.energy_limit, "eV/atom")
+    limit = 10 * difference.energy_limit
+    yield verdict("LAMMPS double: virial", difference.virial, limit, "eV/atom")
+
+
+CHECKS = (
+    check_file,
+    check_derivatives,
+    check_parity,
+    check_domains,
+    check_dynamics,
+    check_lammps,
+)
+
+
+def checks(subject: Subject) -> Iterator[Outcome]:
+    """All checks one after the other; one that breaks fails and the next goes on."""
+    for check in CHECKS:
+        try:
+            yield from check(subject)
+        except Exception as error:  # whatever breaks on this machine is a finding
+            text = str(error).strip().splitlines() or [""]
+            yield Outcome(
+                check.__name__.replace("_", " "), "FAIL", f"{type(error).__name__}: {text[0]}"
+            )
+
+
+def subject_of(path: Path, structure: str | None = None, lmp: str | None = None) -> Subject:
+    """Load the model and choose structures.
+
+    Args:
+        path: model file.
+        structure: file that ASE reads; its first frame joins the random structures.
+        lmp: LAMMPS executable.
+
+    Raises:
+        ModelFileError: if the model cannot be loaded.
+        ArgumentError: if the structure cannot be read or has no atoms of the model.
+    """
+    model = Model(path)
+    structures = sample_structures(model.atomic_numbers)
+    main = structures["bulk"]
+    if structure is not None:
+        import ase.io
+
+        try:
+            read = ase.io.read(structure, index=0)
+        except Exception as error:  # ASE's readers raise whatever their parsing runs into
+            raise ArgumentError(
+                f"structure '{structure}': ASE cannot read it: {type(error).__name__}: {error}"
+            ) from error
+        assert isinstance(read, Atoms)
+        if len(read) == 0:
+            raise ArgumentError(f"structure '{structure}': it has no atoms")
+        model.types(read.numbers)
+        main = Atoms(read.numbers, read.positions, cell=read.cell, pbc=read.pbc)
+        structures = {"given": main, **structures}
+    return Subject(path, model, structures, main, lmp)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``camlip check``."""
+    parser.add_argument("model", type=Path, help="model file")
+    parser.add_argument("--structure", help="test on this structure, too (any file ASE reads)")
+    parser.add_argument("--lmp", help="LAMMPS executable (default: the one beside this Python)")
+    parser.add_argument("--json", action="store_true", help="results for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``camlip check``: 0 if nothing fails, 1 otherwise."""
+    subject = subject_of(args.model, args.structure, args.lmp)
+    start = time.perf_counter()
+    outcomes = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for outcome in checks(subject):
+            outcomes.append(outcome)
+            if not args.json:
+                limit = f"  (limit {outcome.limit})" if outcome.limit else ""
+                print(f"{outcome.status}  {outcome.name:<42} {outcome.value}{limit}", flush=True)
+    failed = [o for o in outcomes if o.status == "FAIL"]
+    seconds = time.perf_counter() - start
+    if args.json:
+        report = {
+            "model": str(args.model),
+            "passed": not failed,
+            "seconds": seconds,
+            "checks": [asdict(outcome) for outcome in outcomes],
+        }
+        print(json.dumps(report, indent=2))
+    else:
+        skipped = sum(o.status == "SKIP" for o in outcomes)
+        passed = len(outcomes) - len(failed) - skipped
+        print(f"{passed} passed, {len(failed)} failed, {skipped} skipped in {seconds:.1f} s")
+    return 1 if failed else 0
