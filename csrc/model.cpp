@@ -250,9 +250,9 @@ Model model_from_file(const ModelFile& file) {
     if (model.config.zbl) {
         model.zbl_radii = reader.take("zbl.radii", {num_types});
         for (const double radius : model.zbl_radii)
-            if (!(radius > 0 && radius <= model.config.cutoff))
-                throw FileError(file.subject() + ": tensor 'zbl.radii' holds " + to_string(radius) +
-                                ", expected 0 to the cutoff");
+            if (!(radius > 0))
+                throw FileError(file.subject() + ": tensor 'zbl.radii' holds " +
+                                to_string(radius) + ", expected positive numbers");
     }
     for (int t = 0; t < model.config.num_layers; ++t)
         model.layers.push_back(read_layer(reader, model.config, num_types, t));

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+// The C functions of camlip.h: structs of the caller's version in, exceptions to statuses out.
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "camlip.h"
+#include "engine.hpp"
+#include "errors.hpp"
+#include "model.hpp"
+#include "model_file.hpp"
+#include "neighbors.hpp"
+
+#ifndef CAMLIP_VERSION_STRING
+#define CAMLIP_VERSION_STRING "0.1.0"
+#endif
+
+struct camlip_model {
+    camlip::Model model;
+};
+
+struct camlip_engine {
+    camlip_engine(const camlip::Model& model, const camlip::EngineOptions& options)
+        : engine(model, options) {}
+    camlip::Engine engine;
+    camlip::BackendInfo info;  // keeps the strings of the last camlip_engine_get_info
+};
+
+struct camlip_neighbors {
+    camlip::Neighbors neighbors;
+};
+
+namespace {
+
+using camlip::ArgumentError;
+
+thread_local std::string last_error;
+
+camlip_status set_error(camlip_status status, const char* message) noexcept {
+    try {
+        last_error = message;
+    } catch (...) {
+        last_error.clear();
+    }
+    return status;
+}
+
+// Runs the body; whatever it throws becomes a status and the message of this thread.
+template <class Body>
+camlip_status guarded(Body body) noexcept {
+    try {
+        body();
+        return CAMLIP_OK;
+    } catch (const camlip::ArgumentError& error) {
+        return set_error(CAMLIP_ERROR_ARGUMENT, error.what());
+    } catch (const camlip::FileError& error) {
+        return set_error(CAMLIP_ERROR_FILE, error.what());
+    } catch (const camlip::BackendError& error) {
+        return set_error(CAMLIP_ERROR_BACKEND, error.what());
+    } catch (const camlip::ExchangeError& error) {
+        return set_error(CAMLIP_ERROR_EXCHANGE, error.what());
+    } catch (const camlip::NumericError& error) {
+        return set_error(CAMLIP_ERROR_NUMERIC, error.what());
+    } catch (const std::bad_alloc&) {
+        return set_error(CAMLIP_ERROR_MEMORY, "out of memory");
+    } catch (const std::length_error&) {
+        return set_error(CAMLIP_ERROR_MEMORY, "out of memory");
+    } catch (const std::exception& error) {
+        return set_error(CAMLIP_ERROR_INTERNAL, error.what());
+    } catch (...) {
+        return set_error(CAMLIP_ERROR_INTERNAL, "unknown exception");
+    }
+}
+
+void require(const void* pointer, const char* name) {
+    if (!pointer) throw ArgumentError(std::string(name) + ": null");
+}
+
+std::size_t known_size(std::size_t struct_size, std::size_t ours, const char* name) {
+    if (struct_size < sizeof(std::size_t))
+        throw ArgumentError(std::string(name) + ": struct_size is " + std::to_string(struct_size) +
+                            ", expected sizeof(camlip_" + name + ")");
+    return std::min(struct_size, ours);
+}
+
+// A copy of the caller's struct; fields that the caller does not know are zero.
+template <class Struct>
+Struct read_struct(const Struct* given, const char* name) {
+    require(given, name);
+    Struct ours{};
+    std::memcpy(static_cast<void*>(&ours), given,
+                known_size(given->struct_size, sizeof(Struct), name));
+    return ours;
+}
+
+// Fills the fields that the caller knows.
+template <class Struct>
+void write_struct(Struct ours, Struct* given, const char* name) {
+    const std::size_t size = known_size(given->struct_size, sizeof(Struct), name);
+    ours.struct_size = given->struct_size;
+    std::memcpy(static_cast<void*>(given), &ours, size);
+}
+
+class CallbackExchange final : public camlip::Exchange {
+  public:
+    explicit CallbackExchange(const camlip_exchange& callbacks) : callbacks_(callbacks) {}
+
+    void forward(double* features, int width) override {
+        check(callbacks_.forward(callbacks_.context, features, width), "forward");
+    }
+    void reverse(double* features, int width) override {
+        check(callbacks_.reverse(callbacks_.context, features, width), "reverse");
+    }
+
+  private:
+    static void check(int code, const char* name) {
+        if (code != 0)
+            throw camlip::ExchangeError(std::string("exchange: callback '") + name + "' returned " +
+                                        std::to_string(code));
+    }
+
+    camlip_exchange callbacks_;
+};
+
+std::string text_or(const char* text, const char* otherwise) { return text ? text : otherwise; }
+
+camlip::EngineOptions read_options(const camlip_engine_options* given) {
+    camlip::EngineOptions options;
+    if (!given) return options;
+    camlip_engine_options o = read_struct(given, "engine_options");
+    // A caller that ends before this field means the default, which is not zero.
+    if (given->struct_size < offsetof(camlip_engine_options, skin) + sizeof(o.skin)) o.skin = -1;
+    options.backend = text_or(o.backend, "auto");
+    options.precision = text_or(o.precision, "mixed");
+    options.simd = text_or(o.simd, "auto");
+    options.num_threads = o.num_threads;
+    options.skin = o.skin;
+    if (o.num_active_types < 0)
+        throw ArgumentError("num_active_types: value " + std::to_string(o.num_active_types) +
+                            ", expected at least 0");
+    if (o.num_active_types > 0) {
+        require(o.active_types, "active_types");
+        options.active_types.assign(o.active_types, o.active_types + o.num_active_types);
+    }
+    return options;
+}
+
+camlip::Outputs read_results(const camlip_results* given) {
+    const camlip_results r = read_struct(given, "results");
+    camlip::Outputs outputs;
+    outputs.energy = r.energy;
+    outputs.atomic_energies = r.atomic_energies;
+    outputs.forces = r.forces;
+    outputs.virial = r.virial;
+    outputs.centroid_virial = r.centroid_virial;
+    return outputs;
+}
+
+camlip::System read_system(const camlip_system& s) {
+    if (s.num_atoms < 0 || s.num_atoms > INT32_MAX)
+        throw ArgumentError("system: num_atoms is " + std::to_string(s.num_atoms) +
+                            ", expected 0 to 2^31");
+    if (s.num_atoms > 0) require(s.positions, "positions");
+    camlip::System system;
+    system.num_atoms = s.num_atoms;
+    system.positions = s.positions;
+    system.cell = s.cell;
+    for (std::size_t k = 0; k < 3; ++k) system.periodic[k] = s.periodic[k] != 0;
+    return system;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* camlip_last_error(void) { return last_error.c_str(); }
+int camlip_abi_version(void) { return CAMLIP_ABI_VERSION; }
+const char* camlip_version(void) { return CAMLIP_VERSION_STRING; }
+
+camlip_status camlip_model_load(const char* path, camlip_model** model) {
+    return guarded([&] {
+        require(path, "path");
+        require(model, "model");
+        const std::vector<unsigned char> bytes = camlip::read_file(path);
+        *model = new camlip_model{
+            camlip::model_from_file(camlip::parse_model_file({bytes.data(), bytes.size()}, path))};
+    });
+}
+
+camlip_status camlip_model_load_memory(const void* bytes, size_t num_bytes, const char* name,
+                                       camlip_model** model) {
+    return guarded([&] {
+        require(bytes, "bytes");
+        require(model, "model");
+        const camlip::Bytes view = {static_cast<const unsigned char*>(bytes), num_bytes};
+        *model = new camlip_model{
+            camlip::model_from_file(camlip::parse_model_file(view, text_or(name, "memory")))};
+    });
+}
+
+camlip_status camlip_model_get_info(const camlip_model* model, camlip_model_info* info) {
+    return guarded([&] {
+        require(model, "model");
+        require(info, "info");
+        static_assert(sizeof(int) == sizeof(std::int32_t),
+                      "atomic_numbers are handed out as int32");
+        camlip_model_info ours{};
+        ours.cutoff = model->model.config.cutoff;
+        ours.num_types = model->model.num_types();
+        ours.num_layers = model->model.config.num_layers;
+        ours.exchange_width = model->model.config.exchange_width();
+        ours.atomic_numbers = model->model.atomic_numbers.data();
+        ours.metadata_json = model->model.metadata_json.c_str();
+        write_struct(ours, info, "model_info");
+    });
+}
+
+void camlip_model_free(camlip_model* model) { delete model; }
+
+camlip_status camlip_engine_create(const camlip_model* model, const camlip_engine_options* options,
+                                   camlip_engine** engine) {
+    return guarded([&] {
+        require(model, "model");
+        require(engine, "engine");
+        *engine = new camlip_engine(model->model, read_options(options));
+    });
+}
+
+camlip_status camlip_engine_get_info(const camlip_engine* engine, camlip_engine_info* info) {
+    return guarded([&] {
+        require(engine, "engine");
+        require(info, "info");
+        auto* self = const_cast<camlip_engine*>(engine);  // its own strings
+        self->info = self->engine.info();
+        camlip_engine_info ours{};
+        ours.backend = engine->engine.backend_name().c_str();
+        ours.precision = engine->info.precision.c_str();
+        ours.simd = engine->info.simd.c_str();
+        ours.num_threads = engine->info.num_threads;
+        ours.radial_table_error = engine->info.radial_table_error;
+        ours.radial_table_derivative_error = engine->info.radial_table_derivative_error;
+        ours.memory_bytes = engine->info.memory_bytes;
+        write_struct(ours, info, "engine_info");
+    });
+}
+
+void camlip_engine_free(camlip_engine* engine) { delete engine; }
+
+camlip_status camlip_compute(camlip_engine* engine, const camlip_atoms* atoms,
+                             const camlip_neighbor_list* neighbors, const camlip_exchange* exchange,
+                             camlip_results* results) {
+    return guarded([&] {
+        require(engine, "engine");
+        const camlip_atoms a = read_struct(atoms, "atoms");
+        const camlip_neighbor_list n = read_struct(neighbors, "neighbor_list");
+        const camlip::Outputs outputs = read_results(results);
+        camlip::Atoms view;
+        view.num_owned = a.num_owned;
+        view.num_ghost = a.num_ghost;
+        view.positions = a.positions;
+        view.types = a.types;
+        view.on_device = a.memory == CAMLIP_DEVICE;
+        view.stream = a.stream;
+        std::unique_ptr<CallbackExchange> callbacks;
+        if (exchange) {
+            const camlip_exchange e = read_struct(exchange, "exchange");
+            if (!e.forward || !e.reverse)
+                throw ArgumentError("exchange: forward or reverse is null, expected both");
+            callbacks = std::make_unique<CallbackExchange>(e);
+        }
+        engine->engine.compute(view, {n.offsets, n.indices, n.revision}, callbacks.get(), outputs);
+    });
+}
+
+camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* system,
+                                    camlip_results* results) {
+    return guarded([&] {
+        require(engine, "engine");
+        const camlip_system s = read_struct(system, "system");
+        const camlip::System view = read_system(s);
+        if (s.num_atoms > 0) require(s.types, "types");
+        engine->engine.compute_system(view, s.types, read_results(results));
+    });
+}
+
+camlip_status camlip_neighbors_create(double cutoff, double skin, camlip_neighbors** neighbors) {
+    return guarded([&] {
+        require(neighbors, "neighbors");
+        *neighbors = new camlip_neighbors{camlip::Neighbors(cutoff, skin, false, 0)};
+    });
+}
+
+camlip_status camlip_neighbors_update(camlip_neighbors* neighbors, const camlip_system* system) {
+    return guarded([&] {
+        require(neighbors, "neighbors");
+        neighbors->neighbors.update(read_system(read_struct(system, "system")));
+    });
+}
+
+camlip_status camlip_neighbors_get(const camlip_neighbors* neighbors, camlip_neighbors_view* view) {
+    return guarded([&] {
+        require(neighbors, "neighbors");
+        require(view, "view");
+        const camlip::Neighbors& list = neighbors->neighbors;
+        if (!list.valid())
+            throw ArgumentError(
+                "neighbors: no list yet, expected a camlip_neighbors_update before");
+        camlip_neighbors_view ours{};
+        ours.num_atoms = list.num_atoms();
+        ours.num_ghost = list.num_ghost();
+        ours.ghost_owner = list.ghost_owner().data();
+        ours.ghost_shift = list.ghost_shift().data();
+        ours.positions = list.positions().data();
+        ours.offsets = list.offsets().data();
+        ours.indices = list.indices().data();
+        ours.revision = list.revision();
+        write_struct(ours, view, "neighbors_view");
+    });
+}
+
+void camlip_neighbors_free(camlip_neighbors* neighbors) { delete neighbors; }
+
+}  // extern "C"

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include "engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "errors.hpp"
+#include "registry.hpp"
+
+namespace camlip {
+namespace {
+
+constexpr double kDefaultSkin = 0.5;  // Angstrom
+
+// What a model without exchange callbacks does: nothing, there are no ghosts.
+class NoExchange final : public Exchange {
+  public:
+    void forward(double*, int) override {}
+    void reverse(double*, int) override {}
+};
+
+// Ghosts that are images of atoms of the same process.
+class ImageExchange final : public Exchange {
+  public:
+    explicit ImageExchange(const Neighbors& neighbors) : neighbors_(neighbors) {}
+
+    void forward(double* features, int width) override {
+        for_each_ghost(features, width,
+                       [width](double* ghost, double* owner) { std::copy_n(owner, width, ghost); });
+    }
+    void reverse(double* features, int width) override {
+        for_each_ghost(features, width, [width](double* ghost, double* owner) {
+            for (int n = 0; n < width; ++n) owner[n] += ghost[n];
+        });
+    }
+
+  private:
+    template <class Body>
+    void for_each_ghost(double* features, int width, Body body) const {
+        double* ghost = features + neighbors_.num_atoms() * width;
+        for (const std::int64_t owner : neighbors_.ghost_owner()) {
+            body(ghost, features + owner * width);
+            ghost += width;
+        }
+    }
+
+    const Neighbors& neighbors_;
+};
+
+Precision parse_precision(const std::string& name) {
+    if (name == "mixed") return Precision::kMixed;
+    if (name == "double") return Precision::kDouble;
+    throw ArgumentError("precision: value '" + name + "', expected mixed or double");
+}
+
+// 0 ... T-1 or the given ones, ascending and distinct.
+std::vector<int> parse_active_types(const std::vector<int>& given, int num_types) {
+    std::vector<int> types = given;
+    for (const int type : types)
+        if (type < 0 || type >= num_types)
+            throw ArgumentError("active_types: value " + std::to_string(type) + ", expected 0 to " +
+                                std::to_string(num_types - 1));
+    if (types.empty())
+        for (int type = 0; type < num_types; ++type) types.push_back(type);
+    std::sort(types.begin(), types.end());
+    types.erase(std::unique(types.begin(), types.end()), types.end());
+    return types;
+}
+
+bool all_finite(const double* values, std::int64_t count) {
+    // 0 * x is NaN for NaN and infinity: one pass without branches.
+    double sum = 0;
+    for (std::int64_t n = 0; n < count; ++n) sum += 0 * values[n];
+    return sum == 0;
+}
+
+}  // namespace
+
+Engine::Engine(const Model& model, const EngineOptions& options)
+    : model_(model),
+      architecture_(find_architecture(model.architecture)),
+      neighbors_(model.config.cutoff, options.skin < 0 ? kDefaultSkin : options.skin, true,
+                 options.num_threads) {
+    BackendOptions chosen;
+    chosen.precision = parse_precision(options.precision);
+    chosen.simd = options.simd;
+    if (chosen.simd != "auto" && chosen.simd != "avx512" && chosen.simd != "avx2" &&
+        chosen.simd != "baseline")
+        throw ArgumentError("simd: value '" + chosen.simd +
+                            "', expected auto, avx512, avx2 or baseline");
+    if (options.num_threads < 0)
+        throw ArgumentError("num_threads: value " + std::to_string(options.num_threads) +
+                            ", expected at least 0");
+    chosen.num_threads = options.num_threads;
+    chosen.active_types = parse_active_types(options.active_types, model.num_types());
+    active_.assign(static_cast<std::size_t>(model.num_types()), false);
+    for (const int type : chosen.active_types) active_[static_cast<std::size_t>(type)] = true;
+
+    // "cuda:1" is device 1 of backend "cuda".
+    std::string name = options.backend;
+    const std::size_t colon = name.find(':');
+    if (colon != std::string::npos) {
+        const std::string device = name.substr(colon + 1);
+        if (device.empty() || device.size() > 4 ||
+            device.find_first_not_of("0123456789") != std::string::npos)
+            throw ArgumentError("backend: value '" + name + "', expected a device as in cuda:0");
+        chosen.device = std::stoi(device);
+        name.resize(colon);
+    }
+    const BackendEntry& entry = find_backend(name);
+    backend_name_ = entry.name;
+    backend_ = entry.make(model, chosen);
+}
+
+BackendInfo Engine::info() const {
+    BackendInfo info = backend_->info();
+    std::size_t doubles =
+        workspace_.h_bar.capacity() + forces_.capacity() + centroid_virial_.capacity();
+    for (const auto& h : workspace_.h) doubles += h.capacity();
+    info.memory_bytes += sizeof(double) * doubles + neighbors_.memory_bytes() +
+                         sizeof(std::int32_t) * (types_.capacity() + all_types_.capacity());
+    return info;
+}
+
+void Engine::check_atoms(const Atoms& atoms) const {
+    const std::int64_t total = atoms.num_total();
+    if (atoms.on_device)
+        throw BackendError("atoms: arrays in device memory, backend '" + backend_name_ +
+                           "' reads host memory");
+    if (atoms.num_owned < 0 || atoms.num_ghost < 0 ||
+        atoms.num_owned > std::numeric_limits<std::int32_t>::max() - atoms.num_ghost)
+        throw ArgumentError("atoms: " + std::to_string(atoms.num_owned) + " owned and " +
+                            std::to_string(atoms.num_ghost) +
+                            " ghost atoms, expected 0 to 2^31 together");
+    if (total > 0 && (!atoms.positions || !atoms.types))
+        throw ArgumentError("atoms: positions or types is null");
+    for (std::int64_t i = 0; i < total; ++i) {
+        const std::int32_t type = atoms.types[i];
+        if (type < -1 || type >= model_.num_types())
+            throw ArgumentError("types: atom " + std::to_string(i) + " has type " +
+                                std::to_string(type) + ", expected -1 to " +
+                                std::to_string(model_.num_types() - 1));
+        if (type >= 0 && !active_[static_cast<std::size_t>(type)])
+            throw ArgumentError("types: atom " + std::to_string(i) + " has type " +
+                                std::to_string(type) +
+                                ", which is not among the engine's active_types");
+    }
+    if (all_finite(atoms.positions, 3 * total)) return;
+    for (std::int64_t i = 0; i < total; ++i)
+        if (!all_finite(atoms.positions + 3 * i, 3))
+            throw NumericError("positions: atom " + std::to_string(i) + " is at NaN or infinity");
+}
+
+void Engine::check_neighbors(const Atoms& atoms, const NeighborList& neighbors) const {
+    if (!neighbors.offsets) throw ArgumentError("neighbors: offsets is null");
+    if (neighbors.offsets[0] != 0)
+        throw ArgumentError("neighbors: offsets[0] is " + std::to_string(neighbors.offsets[0]) +
+                            ", expected 0");
+    for (std::int64_t i = 0; i < atoms.num_owned; ++i)
+        if (neighbors.offsets[i + 1] < neighbors.offsets[i])
+            throw ArgumentError("neighbors: offsets of atom " + std::to_string(i) + " descend");
+    if (neighbors.offsets[atoms.num_owned] > 0 && !neighbors.indices)
+        throw ArgumentError("neighbors: indices is null");
+    const auto total = static_cast<std::uint32_t>(atoms.num_total());
+    for (std::int64_t i = 0; i < atoms.num_owned; ++i) {
+        bool bad = false;
+        for (std::int64_t n = neighbors.offsets[i]; n < neighbors.offsets[i + 1]; ++n) {
+            const std::int32_t j = neighbors.indices[n];
+            bad |= static_cast<std::uint32_t>(j) >= total || j == i;
+        }
+        if (bad)
+            throw ArgumentError("neighbors: a neighbor of atom " + std::to_string(i) +
+                                " is the atom itself or not within 0 to " +
+                                std::to_string(atoms.num_total() - 1));
+    }
+}
+
+void Engine::run(const Atoms& atoms, const NeighborList& neighbors, Exchange& exchange,
+                 const Outputs& outputs) {
+    double energy = 0;
+    Outputs wanted = outputs;
+    wanted.energy = &energy;
+    architecture_(model_, *backend_, atoms, neighbors, wanted, exchange, workspace_);
+    if (!std::isfinite(energy) ||
+        (outputs.forces && !all_finite(outputs.forces, 3 * atoms.num_total())) ||
+        (outputs.virial && !all_finite(outputs.virial, 9)))
+        throw NumericError(
+            "result: energy, forces or virial is NaN or infinity; are two atoms at the same "
+            "place, or far closer than in the training data");
+    if (outputs.energy) *outputs.energy += energy;
+}
+
+void Engine::compute(const Atoms& atoms, const NeighborList& neighbors, Exchange* exchange,
+                     const Outputs& outputs) {
+    check_atoms(atoms);
+    check_neighbors(atoms, neighbors);
+    if (!exchange && model_.config.num_layers > 1 && atoms.num_ghost > 0)
+        throw ArgumentError("exchange: null, expected callbacks for " +
+                            std::to_string(atoms.num_ghost) + " ghost atoms and a model of " +
+                            std::to_string(model_.config.num_layers) + " layers");
+    NoExchange none;
+    run(atoms, neighbors, exchange ? *exchange : none, outputs);
+}
+
+void Engine::compute_system(const System& system, const std::int32_t* types,
+                            const Outputs& outputs) {
+    // The types decide what neighbors are; a backend may cache them with the list.
+    const auto num_atoms = static_cast<std::size_t>(system.num_atoms);
+    if (types_.size() != num_atoms || !std::equal(types_.begin(), types_.end(), types)) {
+        types_.assign(types, types + system.num_atoms);
+        neighbors_.invalidate();
+    }
+    neighbors_.update(system);
+
+    const std::int64_t num_ghost = neighbors_.num_ghost();
+    const std::size_t total = num_atoms + static_cast<std::size_t>(num_ghost);
+    all_types_ = types_;
+    for (const std::int64_t owner : neighbors_.ghost_owner()) all_types_.push_back(types[owner]);
+    Atoms atoms;
+    atoms.num_owned = system.num_atoms;
+    atoms.num_ghost = num_ghost;
+    atoms.positions = neighbors_.positions().data();
+    atoms.types = all_types_.data();
+    check_atoms(atoms);
+    const NeighborList list = {neighbors_.offsets().data(), neighbors_.indices().data(),
+                               neighbors_.revision()};
+
+    Outputs scratch = outputs;
+    forces_.assign(outputs.forces ? 3 * total : 0, 0.0);
+    centroid_virial_.assign(outputs.centroid_virial ? 9 * total : 0, 0.0);
+    if (outputs.forces) scratch.forces = forces_.data();
+    if (outputs.centroid_virial) scratch.centroid_virial = centroid_virial_.data();
+    ImageExchange exchange(neighbors_);
+    run(atoms, list, exchange, scratch);
+
+    if (outputs.forces) {
+        exchange.reverse(forces_.data(), 3);
+        for (std::size_t n = 0; n < 3 * num_atoms; ++n) outputs.forces[n] += forces_[n];
+    }
+    if (outputs.centroid_virial) {
+        exchange.reverse(centroid_virial_.data(), 9);
+        for (std::size_t n = 0; n < 9 * num_atoms; ++n)
+            outputs.centroid_virial[n] += centroid_virial_[n];
+    }
+}
+
+}  // namespace camlip
