@@ -45,7 +45,7 @@ RUNS = {
     "npt triclinic": MOVES + "fix i all npt temp 500 500 0.05 tri 0 0 0.5\nrun 20",
     "deform": MOVES
     + "fix i all nve\nfix d all deform 1 x scale 1.05 xy delta 0.3 flip no\nrun 20\n"
-    "unfix d\nrun 0",
+    + "unfix d\nrun 0",
     "change_box": MOVES
     + "fix i all nve\nrun 5\nchange_box all x scale 1.03 y scale 0.98 remap\nrun 5",
     "minimize": "min_style cg\nminimize 0 1e-6 30 60",
