@@ -33,8 +33,9 @@ def random_model(
 ) -> CartesianMoments:
     """A model with random weights, for tests and benchmarks.
 
-    The invariants are scaled on a random structure of sensible density, and ``energy_scale`` is
-    such that the forces on its atoms are 1 eV/A (root mean square, without the ZBL repulsion).
+    The invariants are scaled on random structures of sensible density (bulk, slab, molecule), and
+    ``energy_scale`` is such that the forces on their atoms are 1 eV/A (root mean square, without
+    the ZBL repulsion).
 
     Args:
         name: preset, see :func:`camlip.models.preset`.
@@ -50,28 +51,47 @@ def random_model(
     """
     config = preset(name, **(changes or {}))
     numbers = sorted({int(z) for z in atomic_numbers})
-    atoms = random_structure(numbers, max(32, len(numbers)), seed)
-    edge_index, shifts = edges(atoms, config.cutoff)
+    size = max(32, len(numbers))
+    structures = [
+        random_structure(numbers, size, seed),
+        random_structure(numbers, size, seed + 1, pbc=[True, True, False]),
+        random_structure(numbers, 9, seed + 2, pbc=False),
+    ]
+    edge_index, vectors = _joined(structures, config.cutoff)
+    types = torch.from_numpy(
+        np.searchsorted(numbers, np.concatenate([a.numbers for a in structures]))
+    )
+    in_bulk = int((edge_index[0] < size).sum())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CartesianMoments(
             config,
             numbers,
-            average_num_neighbors=max(1.0, edge_index.shape[1] / len(atoms)),
+            average_num_neighbors=max(1.0, in_bulk / size),
             reference_energies=[-float(z) for z in numbers],
         )
     model.requires_grad_(False)
-    positions = torch.from_numpy(atoms.positions)
-    vectors = positions[edge_index[1]] - positions[edge_index[0]] + shifts
     vectors = vectors.float().requires_grad_(True)
-    types = torch.from_numpy(np.searchsorted(numbers, atoms.numbers))
     model.use_zbl = False
     with torch.no_grad():
         model.run(vectors, edge_index, types, measure=True)
     (gradient,) = torch.autograd.grad(model(vectors, edge_index, types).sum(), vectors)
     model.use_zbl = config.zbl
-    forces = torch.zeros(len(atoms), 3).index_add(0, edge_index[0], gradient)
+    forces = torch.zeros(len(types), 3).index_add(0, edge_index[0], gradient)
     forces = forces.index_add(0, edge_index[1], -gradient)
-    size = float(forces.square().mean().sqrt())
-    model.energy_scale.fill_(1.0 / size if size > 1e-12 else 1.0)
+    rms = float(forces.square().mean().sqrt())
+    model.energy_scale.fill_(1.0 / rms if rms > 1e-12 else 1.0)
     return model.requires_grad_(True)
+
+
+def _joined(structures: Sequence[Atoms], cutoff: float) -> tuple[Tensor, Tensor]:
+    """Edges and edge vectors of several structures put end to end."""
+    indices, vectors = [], []
+    first = 0
+    for atoms in structures:
+        edge_index, shifts = edges(atoms, cutoff)
+        positions = torch.from_numpy(atoms.positions)
+        vectors.append(positions[edge_index[1]] - positions[edge_index[0]] + shifts)
+        indices.append(edge_index + first)
+        first += len(atoms)
+    return torch.cat(indices, dim=1), torch.cat(vectors)

@@ -29,7 +29,7 @@ def random_structure(
         closest: smallest distance in units of the sum of covalent radii.
 
     Returns:
-        Atoms at the density of a simple solid (covalent spheres fill 30 % of the volume).
+        Atoms at the density of ordinary matter (covalent spheres fill up to 30 % of the volume).
 
     >>> len(random_structure([14, 8], 12))
     12
@@ -38,7 +38,9 @@ def random_structure(
     periodic = np.broadcast_to(np.asarray(pbc, dtype=bool), 3)
     numbers = np.resize(np.asarray(atomic_numbers, dtype=int), num_atoms)
     radii = covalent_radii[numbers]
-    edge = float((4 * np.pi / 3 * (radii**3).sum() / 0.3) ** (1 / 3)) if num_atoms else 10.0
+    # Small atoms leave room between molecules: 10 A^3 for each atom of water.
+    space = float((np.maximum(radii, 0.9) ** 3).sum())
+    edge = (4 * np.pi / 3 * space / 0.3) ** (1 / 3) if num_atoms else 10.0
     tilt = np.tril(rng.uniform(-0.2, 0.2, (3, 3)), -1)
     cell = edge * (np.diag(rng.uniform(0.9, 1.1, 3)) + tilt)
     positions = np.zeros((num_atoms, 3))
