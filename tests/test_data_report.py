@@ -152,6 +152,13 @@ def test_several_elements_and_isolated_atoms():
     assert set(result.summary["closest_pairs"]) == {"H-H", "H-O", "O-O"}
 
 
+def test_no_fit_to_the_composition_with_too_few_structures(tmp_path, capsys, frames):
+    run(tmp_path, frames[:1])
+    out = capsys.readouterr().out
+    assert "energy (eV/atom)" in out
+    assert "minus composition" not in out
+
+
 def test_outputs(tmp_path, capsys, frames):
     frames[0].arrays["REF_forces"][:] = [[500.0, 0, 0], [-500.0, 0, 0], [0, 0, 0], [0, 0, 0]]
     for k, atoms in enumerate(frames):

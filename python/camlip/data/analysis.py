@@ -279,6 +279,9 @@ def _energy_residuals(structures: Sequence[Structure]) -> FloatArray:
     chosen = [s for s, u in zip(structures, use, strict=True) if u]
     x = np.array([(s.atomic_numbers[:, None] == elements).sum(0) / s.num_atoms for s in chosen])
     y = np.array([s.energy / s.num_atoms for s in chosen if s.energy is not None])
+    if len(y) < 2 * np.linalg.matrix_rank(x):
+        # The fit would pass through every point.
+        return residuals
     # Medians first: a least-squares fit would follow the outlier from the start.
     keep = np.abs(robust_z(y - np.median(y))) < 1e3
     rest = y
