@@ -6,6 +6,8 @@ import argparse
 import logging
 
 from camlip.train.config import load_config
+from camlip.train.evaluation import format_table
+from camlip.train.finish import finish_run
 from camlip.train.trainer import Trainer
 
 INTERRUPTED = 130
@@ -40,7 +42,12 @@ def run(args: argparse.Namespace) -> int:
     if main:
         print(describe(trainer), flush=True)
     completed = trainer.fit()
-    if main and not completed:
+    if main and completed:
+        evaluations = finish_run(config, trainer.datasets, trainer.device)
+        for name, evaluation in evaluations.items():
+            print(format_table(evaluation.table(), name))
+        print(f"best model: {trainer.run_dir / 'best.ckpt'}")
+    elif main:
         print(
             f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
             f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"

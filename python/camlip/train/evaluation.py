@@ -69,9 +69,7 @@ class TorchPredictor:
     def predict(self, structures: Sequence[Structure]) -> Iterator[Prediction]:
         """Predictions in the order of the structures."""
         dtype = next(self.model.parameters()).dtype
-        dataset = Dataset(
-            structures, self.model.atomic_numbers, self.model.cutoff, progress=False
-        )
+        dataset = Dataset(structures, self.model.atomic_numbers, self.model.cutoff, progress=False)
         for indices in BatchSampler(dataset, self.atoms_per_batch, shuffle=False):
             batch = collate([dataset[k] for k in indices]).to(self.device, dtype)
             results = evaluate(self.model, batch, forces=True)
