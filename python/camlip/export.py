@@ -24,6 +24,7 @@ from camlip.model_file import FORMAT, FORMAT_VERSION, write_block
 from camlip.models import CartesianMoments, CartesianMomentsConfig
 from camlip.parity import (
     DOUBLE,
+    FLOAT32,
     MIXED,
     Difference,
     Evaluator,
@@ -160,7 +161,7 @@ def export(
                     structures.values(),
                     expected,
                     torch_evaluator(scripted, model.cutoff),
-                    DOUBLE if dtype == "float64" else MIXED,
+                    DOUBLE if dtype == "float64" else FLOAT32,
                 )
             )
         failed = [str(d) for d in differences if not d.passed]

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 Evaluator = Callable[[Atoms], dict[str, NDArray[np.float64]]]
 
+# Allowed differences: atomic energies in eV, forces relative to the largest (see `compare`).
 DOUBLE = (1e-9, 1e-8)
 MIXED = (1e-6, 1e-5)
+FLOAT32 = (2e-5, 1e-4)  # all in float32, sums included, as in a TorchScript module of this type
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """The model as a TorchScript module of its own: positions in, energies and forces out."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import torch
@@ -34,13 +32,18 @@ class ExportedModel(nn.Module):
         model: a model of ``camlip.models``; its parameters stop requiring gradients.
     """
 
+    # TorchScript reads these annotations: no `from __future__ import annotations` here.
+    cutoff: float
+    atomic_numbers: list[int]
+    reference_energies: list[float]
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model.requires_grad_(False)
-        self.cutoff: float = model.cutoff  # type: ignore[assignment]
-        self.atomic_numbers: list[int] = model.atomic_numbers  # type: ignore[assignment]
+        self.cutoff = model.cutoff  # type: ignore[assignment]
+        self.atomic_numbers = model.atomic_numbers  # type: ignore[assignment]
         # Numbers and not a buffer: .float() must not round energies of thousands of eV.
-        self.reference_energies: list[float] = model.reference_energies.tolist()  # type: ignore[operator, union-attr]
+        self.reference_energies = model.reference_energies.tolist()  # type: ignore[operator, union-attr]
         types = torch.full((256,), -1)
         for index, number in enumerate(self.atomic_numbers):
             types[number] = index
