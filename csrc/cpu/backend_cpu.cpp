@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Threads split the blocks of atoms statically, so a result depends on the number of threads only.
+//
+// The last layer runs in one go, from its edges forward to its edges backward, so that its tensors
+// never leave the cache: its edges_forward only remembers h, and the rest happens in
+// edges_backward, or in atoms_turn when no gradients are wanted.
+#include "cpu/backend_cpu.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cpu/arena.hpp"
+#include "cpu/kernels.hpp"
+#include "cpu/parameters.hpp"
+#include "cpu/scratch.hpp"
+
+namespace camlip {
+namespace {
+
+using namespace cpu;
+
+template <class T>
+class CpuBackend final : public Backend {
+  public:
+    CpuBackend(const Model& model, const BackendOptions& options)
+        : kernels_(choose_kernels<T>(options.simd.c_str())),
+          num_threads_(options.num_threads > 0 ? options.num_threads : omp_get_max_threads()),
+          folded_(model, options.active_types, kernels_.lanes, num_threads_),
+          p_(folded_.parameters()),
+          last_(p_.num_layers - 1),
+          threads_(static_cast<std::size_t>(num_threads_)) {}
+
+    void begin(const Atoms& atoms, const NeighborList& neighbors, const Outputs& outputs) override {
+        outputs_ = outputs;
+        job_.num_owned = atoms.num_owned;
+        job_.num_blocks = (atoms.num_owned + kBlock - 1) / kBlock;
+        job_.positions = atoms.positions;
+        job_.types = atoms.types;
+        job_.offsets = neighbors.offsets;
+        job_.indices = neighbors.indices;
+        job_.atomic_energies = outputs.atomic_energies;
+        job_.gradients = outputs.gradients();
+        store_.resize(p_, atoms.num_owned, job_);
+        int neighbors_most = 0;
+#pragma omp parallel for schedule(static) num_threads(num_threads_) reduction(max : neighbors_most)
+        for (std::int64_t i = 0; i < atoms.num_owned; ++i) {
+            const std::int64_t count = neighbors.offsets[i + 1] - neighbors.offsets[i];
+            neighbors_most = std::max(neighbors_most, static_cast<int>(count));
+        }
+#pragma omp parallel for schedule(static, 1) num_threads(num_threads_)
+        for (int t = 0; t < num_threads_; ++t) {
+            threads_[static_cast<std::size_t>(t)].begin(p_, neighbors_most, atoms.num_total(),
+                                                        outputs, t > 0);
+        }
+    }
+
+    void edges_forward(int layer, const double* h) override {
+        job_.features = h;
+        if (layer == last_) return;
+        for_blocks(kernels_.edges_forward, layer);
+        if (layer == 0) add_energies();  // ZBL
+    }
+
+    void atoms_forward(int layer, double* h) override {
+        job_.sent = h;
+        for_blocks(kernels_.atoms_forward, layer);
+        add_energies();
+    }
+
+    void atoms_turn(int layer) override {
+        if (job_.gradients) return;
+        for_blocks(kernels_.turn, layer);
+        add_energies();
+    }
+
+    void atoms_backward(int layer, const double* h_bar) override {
+        job_.sent_bar = h_bar;
+        for_blocks(kernels_.atoms_backward, layer);
+    }
+
+    void edges_backward(int layer, const double* h, double* h_bar) override {
+        job_.features = h;
+        for (std::size_t t = 0; t < threads_.size(); ++t) {
+            threads_[t].features_bar.use(layer > 0 && t == 0 ? h_bar : nullptr);
+        }
+        for_blocks(layer == last_ ? kernels_.turn : kernels_.edges_backward, layer);
+        if (layer == last_) add_energies();
+        if (layer > 0) {
+            add_rows(&ThreadMemory<T>::features_bar, h_bar);
+            return;
+        }
+        add_rows(&ThreadMemory<T>::forces, outputs_.forces);
+        add_rows(&ThreadMemory<T>::centroid, outputs_.centroid_virial);
+        for (ThreadMemory<T>& thread : threads_) {
+            for (int n = 0; n < 9 && outputs_.virial; ++n) {
+                outputs_.virial[n] += thread.scratch.virial[n];
+            }
+        }
+    }
+
+    BackendInfo info() const override {
+        BackendInfo info;
+        info.precision = sizeof(T) == 4 ? "mixed" : "double";
+        info.simd = kernels_.name;
+        info.num_threads = num_threads_;
+        info.radial_table_error = folded_.radial_error().value;
+        info.radial_table_derivative_error = folded_.radial_error().derivative;
+        info.memory_bytes = folded_.bytes() + store_.bytes();
+        for (const ThreadMemory<T>& thread : threads_) info.memory_bytes += thread.bytes();
+        return info;
+    }
+
+  private:
+    using Stage = void (*)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int, std::int64_t);
+
+    void for_blocks(Stage stage, int layer) {
+#pragma omp parallel num_threads(num_threads_)
+        {
+            ThreadMemory<T>& thread = threads_[static_cast<std::size_t>(omp_get_thread_num())];
+            thread.aim();
+#pragma omp for schedule(static)
+            for (std::int64_t block = 0; block < job_.num_blocks; ++block) {
+                stage(p_, job_, thread.scratch, layer, block);
+            }
+        }
+    }
+
+    void add_energies() {
+        for (ThreadMemory<T>& thread : threads_) {
+            if (outputs_.energy) *outputs_.energy += thread.scratch.energy;
+            thread.scratch.energy = 0;
+        }
+    }
+
+    // Adds what the threads above 0 hold of an array over atoms, and clears it.
+    void add_rows(ThreadRows ThreadMemory<T>::*member, double* out) {
+        if (!out || num_threads_ == 1) return;
+        const std::int64_t rows = (threads_[0].*member).num_rows();
+        const std::int64_t pages = (rows + kPageRows - 1) / kPageRows;
+#pragma omp parallel for schedule(static) num_threads(num_threads_)
+        for (std::int64_t page = 0; page < pages; ++page) {
+            for (std::size_t t = 1; t < threads_.size(); ++t) {
+                (threads_[t].*member).add_page(page, out);
+            }
+        }
+    }
+
+    const Kernels<T>& kernels_;
+    int num_threads_;
+    FoldedModel<T> folded_;
+    const Parameters<T>& p_;
+    int last_;
+    Outputs outputs_;
+    Job<T> job_{};
+    AtomStore<T> store_;
+    std::vector<ThreadMemory<T>> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const Model& model, const BackendOptions& options) {
+    if (options.precision == Precision::kDouble) {
+        return std::make_unique<CpuBackend<double>>(model, options);
+    }
+    return std::make_unique<CpuBackend<float>>(model, options);
+}
+
+}  // namespace camlip

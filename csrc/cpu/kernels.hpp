@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// What the kernels of every instruction set share with the backend: plain structs of pointers and
+// a table of functions.  T is float ("mixed") or double.
+//
+// Padding   C, K, H, Q and P1 that are a fastest index are padded to the SIMD lanes ("stride"),
+//           with zeros in every weight, so padded lanes of results are zero.
+// Blocks    Atoms are worked on kBlock at a time: block b holds the owned atoms from b * kBlock.
+//           A tensor of a block is (components, atoms of the block, stride).
+// Chunks    Edges of one atom are worked on kChunk at a time, (rows, kChunk): lane = edge.
+#ifndef CAMLIP_CPU_KERNELS_HPP
+#define CAMLIP_CPU_KERNELS_HPP
+
+#include <cstdint>
+
+namespace camlip::cpu {
+
+constexpr int kBlock = 12;
+constexpr int kChunk = 32;
+constexpr int kMaxLayers = 8;
+constexpr int kDirtyShift = 8;  // rows of a RowBuffer are zeroed 2^kDirtyShift at a time
+
+// Parameters of one layer, folded: radial_table with 1/sqrt(n_bar), hidden with its scale,
+// readout_output with the energy scale.  "_t" is the transpose.
+template <class T>
+struct LayerData {
+    int num_radial, radial_stride;
+    const T* radial_table;  // (pairs, intervals, 6, radial_stride): powers of t in [0, 1)
+    // Edge sums to moments, per rank: mixing[l] (depth[l], C), mixing_t[l] (C, depth_stride).
+    // Layer 0: depth = K.  Above: rows q Kr + k of M (l <= Lm), then p Kr + k of T (l = 1, 2).
+    int depth[4], depth_stride;
+    const T* mixing[4];
+    const T* mixing_t[4];
+    const T* skip;         // (L+1, C), nullptr in layer 0
+    const T* path_weight;  // (T, P, C)
+    const T* contract[4];  // (C, C)
+    const T* contract_t[4];
+    const T* contract_skip;   // (L+1, C)
+    const T* hidden;          // ((3L+3) C, H)
+    const T* hidden_t;        // (H, (3L+3) C)
+    const T* hidden_bias;     // (T, H)
+    const T* readout;         // (H, H)
+    const T* readout_t;       // (H, H)
+    const T* readout_bias;    // (H)
+    const T* readout_output;  // (H)
+    const T* message;         // (H, Q), nullptr in the last layer
+    const T* message_t;       // (Q, H)
+    const T* vector;          // (C, P1)
+    const T* vector_t;        // (P1, C)
+};
+
+template <class T>
+struct Parameters {
+    double cutoff;
+    int num_layers, max_rank, num_components, message_rank, num_message_components;
+    int num_channels, channel_stride;
+    int num_hidden, hidden_stride;
+    int num_scalars, num_vectors, num_sent, sent_stride, vector_stride, width;
+    int num_paths, num_types, num_intervals;
+    int product_stride;            // of a row of g_k Y_m, (m, k)
+    const std::int32_t* active;    // (T) rank among the active types
+    int num_active;
+    const double* zbl_radii;       // (T), nullptr without ZBL
+    const double* charges;         // (T)
+    const double* reference_energies;  // (T)
+    double zbl_reach;              // largest sum of two radii
+    LayerData<T> layers[kMaxLayers];
+};
+
+// Sums over atoms that several threads add to.  Thread 0 adds to the caller's array (dirty is
+// null), every other one to rows of its own, which it zeroes when it first comes near them.
+struct RowBuffer {
+    double* data;
+    std::uint8_t* dirty;
+    int width;
+};
+
+// Everything of one call.  `moments` and `moments_bar` of layer 0 hold the sums a in blocks of
+// (components, atoms, radial_stride); of layers above, A in blocks of (components, atoms, C).
+template <class T>
+struct Job {
+    std::int64_t num_owned, num_blocks;
+    const double* positions;
+    const std::int32_t* types;
+    const std::int64_t* offsets;
+    const std::int32_t* indices;
+    const double* features;  // h of the layer below, (N+G, width)
+    double* sent;            // h that atoms_forward writes
+    const double* sent_bar;  // its adjoint
+    double* atomic_energies;
+    bool gradients;
+    T* moments[kMaxLayers];
+    T* moments_bar[kMaxLayers];
+    T* hidden[kMaxLayers];      // (N, hidden_stride), below the last layer
+    T* hidden_bar[kMaxLayers];  // of the readout alone
+};
+
+// What one thread needs; sizes in backend_cpu.cpp.
+template <class T>
+struct Scratch {
+    double energy, virial[9];
+    RowBuffer forces, centroid, features_bar;
+    // Compacted neighbors of the atoms of a block, (kBlock, capacity)
+    int capacity;
+    int count[kBlock];
+    std::int32_t *neighbor, *pair;
+    T* difference[3];
+    // One chunk of edges, (rows, kChunk) unless said
+    T *distance, *inverse, *direction[3], *basis, *row, *row_derivative;  // row: (kChunk, K)
+    T *radial, *derivative, *basis_bar, *force[3], *sent, *side, *product_row, *product, *inner;
+    T *radial_bar, *sent_bar, *side_bar, *features, *features_bar_chunk;
+    T *message_sum, *side_sum, *side_sum_bar;  // of one atom
+    // One block of atoms, (components, kBlock, stride)
+    T *edge_sums, *a, *b, *d, *a_bar, *lower, *invariants, *hidden, *active, *layer1, *hidden_bar;
+    T *gates, *gates_bar, *vectors, *vectors_bar;
+};
+
+// Stages of one block of atoms; all of them leave sums over atoms in the scratch of the thread.
+template <class T>
+struct Kernels {
+    const char* name;
+    int lanes;
+    // Below the last layer
+    void (*edges_forward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
+                          std::int64_t block);
+    void (*atoms_forward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
+                          std::int64_t block);
+    void (*atoms_backward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
+                           std::int64_t block);
+    void (*edges_backward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
+                           std::int64_t block);
+    // The last layer, from its edges forward to its edges backward
+    void (*turn)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer, std::int64_t block);
+};
+
+// The best instruction set of this machine, or the one that is asked for ("auto", "avx512",
+// "avx2", "baseline"); throws BackendError where the machine or the build lacks it.
+template <class T>
+const Kernels<T>& choose_kernels(const char* simd);
+template <>
+const Kernels<float>& choose_kernels<float>(const char* simd);
+template <>
+const Kernels<double>& choose_kernels<double>(const char* simd);
+
+}  // namespace camlip::cpu
+
+#endif

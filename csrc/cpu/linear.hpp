@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The one matrix product of the CPU kernels, for matrices of a few dozen rows.
+//
+//     C[r, :] (+)= sum over k < depth of A(r, k) B[k, :]
+//
+// A is read element by element with any strides (so it may be transposed), rows of B and C are
+// contiguous and num_vectors SIMD vectors wide.  A tile of C stays in registers over all k.
+#ifndef CAMLIP_CPU_LINEAR_HPP
+#define CAMLIP_CPU_LINEAR_HPP
+
+#include "cpu/simd.hpp"
+
+namespace camlip::cpu::CAMLIP_ISA {
+
+template <class T>
+struct Matrix {  // element (r, k) at data[r * row + k * column]
+    const T* data;
+    long row;
+    long column;
+};
+
+template <class T, int R, int N, bool kAdd>
+CAMLIP_INLINE void gemm_tile(int depth, Matrix<T> a, const T* b, long b_stride, T* c,
+                             long c_stride) {
+    using V = Vector<T>;
+    constexpr int W = kLanes<T>;
+    V sums[R][N];
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) {
+            sums[r][n] = kAdd ? load<T>(c + r * c_stride + n * W) : V{};
+        }
+    }
+    for (int k = 0; k < depth; ++k) {
+        V right[N];
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) right[n] = load<T>(b + k * b_stride + n * W);
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r) {
+            const T left = a.data[r * a.row + k * a.column];
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n) sums[r][n] += left * right[n];
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) store<T>(c + r * c_stride + n * W, sums[r][n]);
+    }
+}
+
+// All rows of N vectors of columns; R rows at a time, then the rest.
+template <class T, int R, int N, bool kAdd>
+inline void gemm_rows(int rows, int depth, Matrix<T> a, const T* b, long b_stride, T* c,
+                      long c_stride) {
+    int r = 0;
+    for (; r + R <= rows; r += R) {
+        gemm_tile<T, R, N, kAdd>(depth, {a.data + r * a.row, a.row, a.column}, b, b_stride,
+                                 c + r * c_stride, c_stride);
+    }
+    if constexpr (R > 1) {
+        if (r < rows) {
+            gemm_rows<T, R / 2, N, kAdd>(rows - r, depth, {a.data + r * a.row, a.row, a.column}, b,
+                                         b_stride, c + r * c_stride, c_stride);
+        }
+    }
+}
+
+template <class T, bool kAdd>
+inline void gemm(int rows, int depth, int num_vectors, Matrix<T> a, const T* b, long b_stride, T* c,
+                 long c_stride) {
+    constexpr int W = kLanes<T>;
+    constexpr int kWide = CAMLIP_VECTOR_BYTES == 64 ? 4 : 2;  // registers: 32, otherwise 16
+    int n = 0;
+    for (; n + kWide <= num_vectors; n += kWide) {
+        gemm_rows<T, 6, kWide, kAdd>(rows, depth, a, b + n * W, b_stride, c + n * W, c_stride);
+    }
+    if constexpr (kWide == 4) {
+        if (num_vectors - n == 3) {
+            gemm_rows<T, 6, 3, kAdd>(rows, depth, a, b + n * W, b_stride, c + n * W, c_stride);
+            return;
+        }
+        if (num_vectors - n == 2) {
+            gemm_rows<T, 12, 2, kAdd>(rows, depth, a, b + n * W, b_stride, c + n * W, c_stride);
+            return;
+        }
+    }
+    if (n < num_vectors) {
+        gemm_rows<T, 8, 1, kAdd>(rows, depth, a, b + n * W, b_stride, c + n * W, c_stride);
+    }
+}
+
+}  // namespace camlip::cpu::CAMLIP_ISA
+
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/parameters.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace camlip::cpu {
+namespace {
+
+std::size_t size_of(long count) { return static_cast<std::size_t>(count); }
+
+int padded(int size, int lanes) { return (size + lanes - 1) / lanes * lanes; }
+
+// The first number of intervals that reaches the tolerance, relative to the largest value and
+// slope, or the last.
+struct Resolution {
+    int first, last;
+    double value, derivative;
+};
+constexpr Resolution kMixedResolution{128, 512, 2e-7, 2e-6};
+constexpr Resolution kDoubleResolution{512, 4096, 2e-13, 2e-11};
+
+}  // namespace
+
+template <class T>
+FoldedModel<T>::FoldedModel(const Model& model, const std::vector<int>& active_types, int lanes,
+                            int num_threads) {
+    fold_sizes(model, active_types, lanes);
+    for (int n = 0; n < model.config.num_layers; ++n) {
+        fold_mixing(model, n, lanes);
+        fold_contraction(model, n);
+        fold_readout(model, n);
+    }
+    fill_tables(model, active_types, num_threads);
+}
+
+template <class T>
+std::size_t FoldedModel<T>::bytes() const {
+    std::size_t total = 0;
+    for (const Arena& array : arrays_) total += array.bytes();
+    return total;
+}
+
+template <class T>
+T* FoldedModel<T>::room(std::size_t count) {
+    T* pointer = nullptr;
+    arrays_.emplace_back();
+    arrays_.back().add(pointer, count);
+    arrays_.back().allocate();
+    return pointer;
+}
+
+template <class T>
+const T* FoldedModel<T>::place(const double* values, int rows, int columns, int stride) {
+    T* out = room(size_of(rows) * size_of(stride));
+    for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < columns; ++c) {
+            out[size_of(r) * size_of(stride) + size_of(c)] =
+                static_cast<T>(values[size_of(r) * size_of(columns) + size_of(c)]);
+        }
+    }
+    return out;
+}
+
+template <class T>
+const T* FoldedModel<T>::place_transposed(const double* values, int rows, int columns, int stride) {
+    std::vector<double> turned(size_of(rows) * size_of(columns));
+    for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < columns; ++c) {
+            turned[size_of(c) * size_of(rows) + size_of(r)] =
+                values[size_of(r) * size_of(columns) + size_of(c)];
+        }
+    }
+    return place(turned.data(), columns, rows, stride);
+}
+
+template <class T>
+void FoldedModel<T>::fold_sizes(const Model& model, const std::vector<int>& active_types,
+                                int lanes) {
+    const Config& config = model.config;
+    Parameters<T>& p = parameters_;
+    p.cutoff = config.cutoff;
+    p.num_layers = config.num_layers;
+    p.max_rank = config.max_rank;
+    p.num_components = config.num_components();
+    p.message_rank = config.message_rank;
+    p.num_message_components = config.num_message_components();
+    p.num_channels = config.num_channels;
+    p.channel_stride = padded(config.num_channels, lanes);
+    p.num_hidden = config.num_hidden;
+    p.hidden_stride = padded(config.num_hidden, lanes);
+    p.num_scalars = config.num_message_scalars;
+    p.num_vectors = config.num_message_vectors;
+    p.num_sent = config.num_sent();
+    p.sent_stride = padded(p.num_sent, lanes);
+    p.vector_stride = padded(p.num_vectors, lanes);
+    p.width = config.exchange_width();
+    p.num_paths = static_cast<int>(contraction_paths(config.max_rank).size());
+    p.num_types = model.num_types();
+    p.product_stride = padded((p.num_message_components - 1) * config.num_message_radial +
+                                  padded(config.num_message_radial, lanes),
+                              lanes);
+    active_.assign(size_of(p.num_types), 0);
+    for (std::size_t n = 0; n < active_types.size(); ++n) {
+        active_[size_of(active_types[n])] = static_cast<std::int32_t>(n);
+    }
+    p.active = active_.data();
+    p.num_active = static_cast<int>(active_types.size());
+    reference_energies_ = model.reference_energies;
+    p.reference_energies = reference_energies_.data();
+    if (!config.zbl) return;
+    radii_ = model.zbl_radii;
+    charges_.assign(model.atomic_numbers.begin(), model.atomic_numbers.end());
+    p.zbl_radii = radii_.data();
+    p.charges = charges_.data();
+    for (const int type : active_types) {
+        p.zbl_reach = std::max(p.zbl_reach, 2 * radii_[size_of(type)]);
+    }
+}
+
+template <class T>
+void FoldedModel<T>::fold_mixing(const Model& model, int index, int lanes) {
+    const Layer& from = model.layers[size_of(index)];
+    const Parameters<T>& p = parameters_;
+    LayerData<T>& layer = parameters_.layers[index];
+    const int channels = p.num_channels, stride = p.channel_stride;
+    layer.num_radial = model.config.num_radial_of(index);
+    layer.radial_stride = padded(layer.num_radial, lanes);
+    const int kr = layer.num_radial;
+    std::vector<double> rows[4];
+    for (int l = 0; l <= p.max_rank; ++l) {
+        // Rows in the file count k first; in the kernels q or p does.
+        const auto append = [&](const std::vector<double>& weight, int rank, int senders) {
+            for (int q = 0; q < senders; ++q) {
+                for (int k = 0; k < kr; ++k) {
+                    const long row = (static_cast<long>(rank) * kr + k) * senders + q;
+                    const auto first = weight.begin() + row * channels;
+                    rows[l].insert(rows[l].end(), first, first + channels);
+                }
+            }
+        };
+        if (index == 0) append(from.mixing, l, 1);
+        if (index > 0 && l <= p.message_rank) append(from.mixing, l, p.num_sent);
+        if (index > 0 && (l == 1 || l == 2)) append(from.transverse_mixing, l - 1, p.num_vectors);
+        layer.depth[l] = static_cast<int>(rows[l].size()) / channels;
+        layer.depth_stride = std::max(layer.depth_stride, padded(layer.depth[l], lanes));
+    }
+    for (int l = 0; l <= p.max_rank; ++l) {
+        layer.mixing[l] = place(rows[l].data(), layer.depth[l], channels, stride);
+        layer.mixing_t[l] =
+            place_transposed(rows[l].data(), layer.depth[l], channels, layer.depth_stride);
+    }
+    if (index > 0) layer.skip = place(from.skip.data(), p.max_rank + 1, channels, stride);
+    if (index + 1 == p.num_layers) return;
+    layer.message = place(from.message.weight.data(), p.num_hidden, p.num_sent, p.sent_stride);
+    layer.message_t =
+        place_transposed(from.message.weight.data(), p.num_hidden, p.num_sent, p.hidden_stride);
+    layer.vector = place(from.message.vector.data(), channels, p.num_vectors, p.vector_stride);
+    layer.vector_t = place_transposed(from.message.vector.data(), channels, p.num_vectors, stride);
+}
+
+template <class T>
+void FoldedModel<T>::fold_contraction(const Model& model, int index) {
+    const Contraction& from = model.layers[size_of(index)].contraction;
+    const Parameters<T>& p = parameters_;
+    LayerData<T>& layer = parameters_.layers[index];
+    const int channels = p.num_channels, stride = p.channel_stride;
+    layer.path_weight = place(from.weight.data(), p.num_types * p.num_paths, channels, stride);
+    layer.contract_skip = place(from.skip.data(), p.max_rank + 1, channels, stride);
+    for (int l = 0; l <= p.max_rank; ++l) {
+        const double* matrix = from.mixing.data() + static_cast<long>(l) * channels * channels;
+        layer.contract[l] = place(matrix, channels, channels, stride);
+        layer.contract_t[l] = place_transposed(matrix, channels, channels, stride);
+    }
+}
+
+template <class T>
+void FoldedModel<T>::fold_readout(const Model& model, int index) {
+    const Layer& from = model.layers[size_of(index)];
+    const Parameters<T>& p = parameters_;
+    LayerData<T>& layer = parameters_.layers[index];
+    const int channels = p.num_channels, stride = p.channel_stride, hidden = p.num_hidden;
+    const int blocks = 3 * (p.max_rank + 1);
+    // The rows of the hidden layer, scaled and padded like the invariants.
+    std::vector<double> weight(size_of(blocks * stride) * size_of(hidden), 0.0);
+    for (int block = 0; block < blocks; ++block) {
+        for (int c = 0; c < channels; ++c) {
+            const std::size_t row = size_of(block * channels + c);
+            for (std::size_t h = 0; h < size_of(hidden); ++h) {
+                weight[size_of(block * stride + c) * size_of(hidden) + h] =
+                    from.hidden.scale[row] * from.hidden.weight[row * size_of(hidden) + h];
+            }
+        }
+    }
+    layer.hidden = place(weight.data(), blocks * stride, hidden, p.hidden_stride);
+    layer.hidden_t = place_transposed(weight.data(), blocks * stride, hidden, blocks * stride);
+    layer.hidden_bias = place(from.hidden.bias.data(), p.num_types, hidden, p.hidden_stride);
+    layer.readout = place(from.readout.weight.data(), hidden, hidden, p.hidden_stride);
+    layer.readout_t = place_transposed(from.readout.weight.data(), hidden, hidden, p.hidden_stride);
+    layer.readout_bias = place(from.readout.bias.data(), 1, hidden, p.hidden_stride);
+    std::vector<double> output = from.readout.output;
+    for (double& w : output) w *= model.energy_scale;
+    layer.readout_output = place(output.data(), 1, hidden, p.hidden_stride);
+}
+
+template <class T>
+void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& active_types,
+                                 int num_threads) {
+    Parameters<T>& p = parameters_;
+    const Resolution goal = sizeof(T) == 4 ? kMixedResolution : kDoubleResolution;
+    const int pairs = p.num_active * p.num_active;
+    const auto measure = [&](int layer, int intervals, int first, int last, T* out) {
+        const int stride = p.layers[layer].radial_stride;
+        const std::size_t size = size_of(intervals) * 6 * size_of(stride);
+        RadialError error;
+#pragma omp parallel for schedule(dynamic) num_threads(num_threads)
+        for (int pair = first; pair < last; ++pair) {
+            const RadialError one = fill_radial_table<T>(
+                model, layer, active_types[size_of(pair / p.num_active)],
+                active_types[size_of(pair % p.num_active)], intervals, stride,
+                out + size_of(pair - first) * size);
+#pragma omp critical(camlip_radial_table)
+            error.include(one);
+        }
+        return error;
+    };
+    // One pair of each layer decides how fine the tables of all are.
+    p.num_intervals = goal.first;
+    for (int layer = 0; layer < p.num_layers; ++layer) {
+        for (; p.num_intervals < goal.last; p.num_intervals *= 2) {
+            std::vector<T> trial(size_of(p.num_intervals) * 6 *
+                                 size_of(p.layers[layer].radial_stride));
+            const RadialError error = measure(layer, p.num_intervals, 0, 1, trial.data());
+            if (error.value <= goal.value * error.value_scale &&
+                error.derivative <= goal.derivative * error.derivative_scale) {
+                break;
+            }
+        }
+    }
+    for (int layer = 0; layer < p.num_layers; ++layer) {
+        T* table = room(size_of(pairs) * size_of(p.num_intervals) * 6 *
+                        size_of(p.layers[layer].radial_stride));
+        p.layers[layer].radial_table = table;
+        RadialError error = measure(layer, p.num_intervals, 0, pairs, table);
+        // Reported relative to the largest value of the layer.
+        if (error.value_scale > 0) error.value /= error.value_scale;
+        if (error.derivative_scale > 0) error.derivative /= error.derivative_scale;
+        radial_error_.include(error);
+    }
+}
+
+template class FoldedModel<float>;
+template class FoldedModel<double>;
+
+}  // namespace camlip::cpu

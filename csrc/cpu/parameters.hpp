@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Folds a model's parameters into the padded arrays that the kernels read.
+#ifndef CAMLIP_CPU_PARAMETERS_HPP
+#define CAMLIP_CPU_PARAMETERS_HPP
+
+#include <vector>
+
+#include "cpu/arena.hpp"
+#include "cpu/kernels.hpp"
+#include "cpu/radial_table.hpp"
+#include "model.hpp"
+
+namespace camlip::cpu {
+
+// Owns what its Parameters point at.
+template <class T>
+class FoldedModel {
+  public:
+    // Radial tables are made for pairs of `active_types` only, by `num_threads` threads.
+    FoldedModel(const Model& model, const std::vector<int>& active_types, int lanes,
+                int num_threads);
+
+    const Parameters<T>& parameters() const { return parameters_; }
+    const RadialError& radial_error() const { return radial_error_; }
+    std::size_t bytes() const;
+
+  private:
+    T* room(std::size_t count);
+    // A (rows, columns) matrix, or its transpose, with rows padded to `stride`.
+    const T* place(const double* values, int rows, int columns, int stride);
+    const T* place_transposed(const double* values, int rows, int columns, int stride);
+    void fold_sizes(const Model& model, const std::vector<int>& active_types, int lanes);
+    void fold_mixing(const Model& model, int index, int lanes);
+    void fold_contraction(const Model& model, int index);
+    void fold_readout(const Model& model, int index);
+    void fill_tables(const Model& model, const std::vector<int>& active_types, int num_threads);
+
+    Parameters<T> parameters_{};
+    RadialError radial_error_;
+    std::vector<Arena> arrays_;
+    std::vector<std::int32_t> active_;
+    std::vector<double> radii_, charges_, reference_energies_;
+};
+
+}  // namespace camlip::cpu
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/scratch.hpp"
+
+#include <algorithm>
+
+namespace camlip::cpu {
+
+void ThreadRows::begin(std::int64_t num_rows, int width, bool own) {
+    own_ = own;
+    width_ = width;
+    num_rows_ = num_rows;
+    direct_ = nullptr;
+    if (!own || width == 0) return;
+    const std::int64_t pages = (num_rows + kPageRows - 1) / kPageRows;
+    const std::size_t size = static_cast<std::size_t>(pages * kPageRows * width);
+    if (size > capacity_) {
+        data_.reset(new double[size]);
+        capacity_ = size;
+    }
+    dirty_.assign(static_cast<std::size_t>(pages), 0);
+}
+
+RowBuffer ThreadRows::buffer() {
+    if (width_ == 0) return {nullptr, nullptr, 0};
+    if (!own_) return {direct_, nullptr, width_};
+    return {data_.get(), dirty_.data(), width_};
+}
+
+void ThreadRows::add_page(std::int64_t page, double* out) {
+    std::uint8_t& dirty = dirty_[static_cast<std::size_t>(page)];
+    if (!dirty) return;
+    const std::int64_t last = std::min(num_rows_, (page + 1) * kPageRows) * width_;
+    for (std::int64_t n = page * kPageRows * width_; n < last; ++n) {
+        out[n] += data_[static_cast<std::size_t>(n)];
+    }
+    dirty = 0;
+}
+
+template <class T>
+void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors,
+                            std::int64_t num_total, const Outputs& outputs, bool own_rows) {
+    if (chunk_.bytes() == 0) {
+        size_chunk(p);
+        size_block(p);
+    }
+    if (max_neighbors + kChunk > scratch.capacity) {
+        scratch.capacity = max_neighbors + max_neighbors / 4 + kChunk;
+        const std::size_t size = static_cast<std::size_t>(kBlock * scratch.capacity);
+        neighbors_ = Arena();
+        neighbors_.add(scratch.neighbor, size);
+        neighbors_.add(scratch.pair, size);
+        for (T*& component : scratch.difference) neighbors_.add(component, size);
+        neighbors_.allocate();
+    }
+    scratch.energy = 0;
+    std::fill(scratch.virial, scratch.virial + 9, 0.0);
+    const bool gradients = outputs.gradients();
+    forces.begin(num_total, outputs.forces ? 3 : 0, own_rows);
+    forces.use(outputs.forces);
+    centroid.begin(num_total, outputs.centroid_virial ? 9 : 0, own_rows);
+    centroid.use(outputs.centroid_virial);
+    features_bar.begin(num_total, gradients ? p.width : 0, own_rows);
+}
+
+template <class T>
+void ThreadMemory<T>::aim() {
+    scratch.forces = forces.buffer();
+    scratch.centroid = centroid.buffer();
+    scratch.features_bar = features_bar.buffer();
+}
+
+template <class T>
+std::size_t ThreadMemory<T>::bytes() const {
+    return neighbors_.bytes() + chunk_.bytes() + block_.bytes() + forces.bytes() +
+           centroid.bytes() + features_bar.bytes();
+}
+
+template <class T>
+void ThreadMemory<T>::size_chunk(const Parameters<T>& p) {
+    Scratch<T>& s = scratch;
+    int stride = 0;
+    for (int n = 0; n < p.num_layers; ++n) stride = std::max(stride, p.layers[n].radial_stride);
+    const auto rows = [&](T*& pointer, int count) {
+        chunk_.add(pointer, static_cast<std::size_t>(count) * kChunk);
+    };
+    rows(s.distance, 1);
+    rows(s.inverse, 1);
+    for (T*& x : s.direction) rows(x, 1);
+    for (T*& x : s.force) rows(x, 1);
+    rows(s.basis, p.num_components);
+    rows(s.basis_bar, 2 * p.num_components);
+    rows(s.row, stride);
+    rows(s.row_derivative, stride);
+    rows(s.radial, stride);
+    rows(s.derivative, stride);
+    if (p.num_layers > 1) {
+        const int sides = 8 * p.num_vectors;
+        rows(s.sent, p.num_sent);
+        rows(s.sent_bar, p.num_sent);
+        rows(s.side, sides);
+        rows(s.side_bar, sides);
+        rows(s.product_row, p.product_stride);
+        rows(s.product, stride);
+        rows(s.inner, stride);
+        rows(s.radial_bar, stride);
+        rows(s.features, p.width);
+        rows(s.features_bar_chunk, p.width);
+        const std::size_t sums = static_cast<std::size_t>(p.num_sent * p.product_stride);
+        chunk_.add(s.message_sum, sums);
+        chunk_.add(s.side_sum, static_cast<std::size_t>(sides * stride));
+        chunk_.add(s.side_sum_bar, static_cast<std::size_t>(sides * stride));
+    }
+    chunk_.allocate();
+}
+
+template <class T>
+void ThreadMemory<T>::size_block(const Parameters<T>& p) {
+    Scratch<T>& s = scratch;
+    int depth = 0;
+    for (int n = 0; n < p.num_layers; ++n) depth = std::max(depth, p.layers[n].depth_stride);
+    const auto rows = [&](T*& pointer, int components, int stride) {
+        block_.add(pointer, static_cast<std::size_t>(components) * kBlock *
+                                static_cast<std::size_t>(stride));
+    };
+    rows(s.edge_sums, p.num_components, depth);
+    for (T** x : {&s.a, &s.b, &s.d, &s.a_bar, &s.lower}) {
+        rows(*x, p.num_components, p.channel_stride);
+    }
+    rows(s.invariants, 3 * (p.max_rank + 1), p.channel_stride);
+    for (T** x : {&s.hidden, &s.active, &s.layer1, &s.hidden_bar}) rows(*x, 1, p.hidden_stride);
+    if (p.num_layers > 1) {
+        rows(s.gates, 1, p.sent_stride);
+        rows(s.gates_bar, 1, p.sent_stride);
+        rows(s.vectors, 3, p.vector_stride);
+        rows(s.vectors_bar, 3, p.vector_stride);
+    }
+    block_.allocate();
+}
+
+template <class T>
+void AtomStore<T>::resize(const Parameters<T>& p, std::int64_t num_owned, Job<T>& job) {
+    const std::size_t atoms = static_cast<std::size_t>(num_owned);
+    const auto moments = [&](int layer) {
+        const int stride = layer == 0 ? p.layers[0].depth_stride : p.channel_stride;
+        return atoms * static_cast<std::size_t>(p.num_components * stride);
+    };
+    const std::size_t hidden = atoms * static_cast<std::size_t>(p.hidden_stride);
+    std::size_t size = 0;
+    for (int n = 0; n + 1 < p.num_layers; ++n) size += 2 * moments(n) + 2 * hidden;
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    if (size + kLine > capacity_ && size > 0) {
+        data_.reset();
+        data_.reset(new T[size + kLine]);
+        capacity_ = size + kLine;
+    }
+    T* next = data_.get();
+    while (reinterpret_cast<std::uintptr_t>(next) % 64 != 0) ++next;
+    for (int n = 0; n + 1 < p.num_layers; ++n) {
+        job.moments[n] = next;
+        job.moments_bar[n] = next + moments(n);
+        job.hidden[n] = job.moments_bar[n] + moments(n);
+        job.hidden_bar[n] = job.hidden[n] + hidden;
+        next = job.hidden_bar[n] + hidden;
+    }
+}
+
+template class ThreadMemory<float>;
+template class ThreadMemory<double>;
+template class AtomStore<float>;
+template class AtomStore<double>;
+
+}  // namespace camlip::cpu

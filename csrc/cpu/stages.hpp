@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The stages of a block of atoms, put together from the kernels, and the table of them.
+#ifndef CAMLIP_CPU_STAGES_HPP
+#define CAMLIP_CPU_STAGES_HPP
+
+#include "cpu/atom_block.hpp"
+#include "cpu/messages.hpp"
+#include "cpu/moments.hpp"
+#include "cpu/zbl.hpp"
+
+namespace camlip::cpu::CAMLIP_ISA {
+
+// Row length of what job.moments[layer] holds: edge sums for layer 0, A above.
+template <class T>
+CAMLIP_INLINE int stored_stride(const Parameters<T>& p, int layer) {
+    return layer == 0 ? p.layers[0].depth_stride : p.channel_stride;
+}
+
+template <class T>
+CAMLIP_INLINE T* stored(const Parameters<T>& p, T* const* arrays, int layer,
+                        const Block& block) {
+    return arrays[layer] + block.first * p.num_components * stored_stride(p, layer);
+}
+
+// Compacts the neighbors of the block and sums over its edges, (components, atoms, depth_stride).
+template <class T>
+inline void sum_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                      const Block& block, T* sums) {
+    const LayerData<T>& data = p.layers[layer];
+    const long row_stride = static_cast<long>(block.size) * data.depth_stride;
+    for (int n = 0; n < block.size; ++n) {
+        const long i = block.first + n;
+        compact_neighbors<T>(p, job, s, i, n);
+        T* out = sums + n * data.depth_stride;
+        if (layer > 0) {
+            messages_forward<T>(p, job, s, data, n, out, row_stride);
+            continue;
+        }
+        if (p.zbl_radii && block.present[n]) {
+            const double energy = zbl_atom<T>(p, job, s, i, n);
+            s.energy += energy;
+            if (job.atomic_energies) job.atomic_energies[i] += energy;
+        }
+        moments_forward<T>(p, s, n, out, row_stride);
+    }
+}
+
+// Adjoint of sum_edges for the neighbors that the scratch holds.
+template <class T>
+inline void scatter_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                          const Block& block, const T* sums_bar) {
+    const LayerData<T>& data = p.layers[layer];
+    const long row_stride = static_cast<long>(block.size) * data.depth_stride;
+    for (int n = 0; n < block.size; ++n) {
+        const T* bar = sums_bar + n * data.depth_stride;
+        if (layer > 0) {
+            messages_backward<T>(p, job, s, data, block.first + n, n, bar, row_stride);
+        } else {
+            moments_backward<T>(p, s, block.first + n, n, bar, row_stride);
+        }
+    }
+}
+
+// A of a layer below the last: stored, or for layer 0 mixed again into `room`.
+template <class T>
+inline const T* recall_moments(const Parameters<T>& p, const Job<T>& job, int layer,
+                               const Block& block, T* room) {
+    const T* kept = stored<T>(p, job.moments, layer, block);
+    if (layer > 0) return kept;
+    mix<T>(p, p.layers[0], block.size, kept, p.layers[0].depth_stride, room);
+    return room;
+}
+
+// A of a layer from its edge sums and, above layer 0, the moments of the layer below.
+template <class T>
+inline void moments_of(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                       const Block& block, T* a) {
+    const LayerData<T>& data = p.layers[layer];
+    mix<T>(p, data, block.size, s.edge_sums, data.depth_stride, a);
+    if (layer == 0) return;
+    const T* lower = recall_moments<T>(p, job, layer - 1, block, s.lower);
+    scale_by_rank<T>(p, data.skip, block.size, lower, a, true);
+}
+
+// Adjoint of moments_of: leaves that of the edge sums in s.edge_sums and writes that of the moments
+// of the layer below.
+template <class T>
+inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                            const Block& block, const T* a_bar) {
+    const LayerData<T>& data = p.layers[layer];
+    mix_adjoint<T, false>(p, data, block.size, a_bar, s.edge_sums, data.depth_stride);
+    if (layer == 0) return;
+    T* below = stored<T>(p, job.moments_bar, layer - 1, block);
+    if (layer > 1) {
+        scale_by_rank<T>(p, data.skip, block.size, a_bar, below, false);
+        return;
+    }
+    scale_by_rank<T>(p, data.skip, block.size, a_bar, s.lower, false);
+    mix_adjoint<T, false>(p, p.layers[0], block.size, s.lower, below, p.layers[0].depth_stride);
+}
+
+template <class T>
+void edges_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                   std::int64_t index) {
+    const Block block = block_of(job, index);
+    T* out = stored<T>(p, job.moments, layer, block);
+    if (layer == 0) {
+        sum_edges<T>(p, job, s, layer, block, out);
+    } else {
+        sum_edges<T>(p, job, s, layer, block, s.edge_sums);
+        moments_of<T>(p, job, s, layer, block, out);
+    }
+}
+
+template <class T>
+void atoms_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                   std::int64_t index) {
+    const Block block = block_of(job, index);
+    const LayerData<T>& data = p.layers[layer];
+    const T* a = recall_moments<T>(p, job, layer, block, s.a);
+    contract<T>(p, data, s, block, a);
+    invariants_forward<T>(p, s, block.size, a);
+    readout<T>(p, data, job, s, block);
+    message_forward<T>(p, data, job, s, block);
+    if (!job.gradients) return;
+    const long size = static_cast<long>(block.size) * p.hidden_stride;
+    const long at = block.first * p.hidden_stride;
+    __builtin_memcpy(job.hidden[layer] + at, s.hidden, size * sizeof(T));
+    __builtin_memcpy(job.hidden_bar[layer] + at, s.hidden_bar, size * sizeof(T));
+}
+
+template <class T>
+void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                    std::int64_t index) {
+    const Block block = block_of(job, index);
+    const LayerData<T>& data = p.layers[layer];
+    const long size = static_cast<long>(block.size) * p.hidden_stride;
+    const long at = block.first * p.hidden_stride;
+    __builtin_memcpy(s.hidden, job.hidden[layer] + at, size * sizeof(T));
+    __builtin_memcpy(s.hidden_bar, job.hidden_bar[layer] + at, size * sizeof(T));
+    const T* a = recall_moments<T>(p, job, layer, block, s.a);
+    contract<T>(p, data, s, block, a);
+    message_adjoint<T>(p, data, job, s, block);
+    T* bar = stored<T>(p, job.moments_bar, layer, block);
+    if (layer == 0) {
+        block_adjoint<T>(p, data, s, block, a, s.a_bar, true, false);
+        mix_adjoint<T, true>(p, data, block.size, s.a_bar, bar, data.depth_stride);
+    } else {
+        block_adjoint<T>(p, data, s, block, a, bar, true, true);
+    }
+}
+
+template <class T>
+void edges_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                    std::int64_t index) {
+    const Block block = block_of(job, index);
+    const T* bar = stored<T>(p, job.moments_bar, layer, block);
+    for (int n = 0; n < block.size; ++n) compact_neighbors<T>(p, job, s, block.first + n, n);
+    if (layer > 0) {
+        moments_adjoint<T>(p, job, s, layer, block, bar);
+        bar = s.edge_sums;
+    }
+    scatter_edges<T>(p, job, s, layer, block, bar);
+}
+
+template <class T>
+void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+          std::int64_t index) {
+    const Block block = block_of(job, index);
+    const LayerData<T>& data = p.layers[layer];
+    sum_edges<T>(p, job, s, layer, block, s.edge_sums);
+    moments_of<T>(p, job, s, layer, block, s.a);
+    contract<T>(p, data, s, block, s.a);
+    invariants_forward<T>(p, s, block.size, s.a);
+    readout<T>(p, data, job, s, block);
+    for (int n = 0; n < block.size; ++n) {
+        if (!block.present[n]) continue;
+        const double reference = p.reference_energies[block.types[n]];
+        s.energy += reference;
+        if (job.atomic_energies) job.atomic_energies[block.first + n] += reference;
+    }
+    if (!job.gradients) return;
+    block_adjoint<T>(p, data, s, block, s.a, s.a_bar, false, false);
+    moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
+    scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
+}
+
+template <class T>
+const Kernels<T>& kernels() {
+    static constexpr Kernels<T> table{CAMLIP_ISA_NAME,    kLanes<T>,         edges_forward<T>,
+                                      atoms_forward<T>,  atoms_backward<T>, edges_backward<T>,
+                                      turn<T>};
+    return table;
+}
+
+}  // namespace camlip::cpu::CAMLIP_ISA
+
+#endif
