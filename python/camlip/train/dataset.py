@@ -27,7 +27,7 @@ from camlip.data import (
     load_split,
     read_structures,
 )
-from camlip.train.config import TrainConfig
+from camlip.train.schema import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ class ExponentialMovingAverage:
     def update(self, step: int) -> None:
         """Take the current weights in; ``step`` counts from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - decay)
+        current = [p.detach() for p in self.parameters]
+        torch._foreach_lerp_(self.averages, current, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

@@ -237,10 +237,11 @@ class Evaluation:
     def outliers(self, number: int = 10) -> list[dict[str, Any]]:
         """Structures with the largest force errors (energy errors where there are no forces)."""
         rows = []
+        places = np.arange(len(self.structures))
         for k, s in enumerate(self.structures):
-            error = self.errors(np.arange(len(self.structures)) == k)
+            error = self.errors(np.equal(places, k))
             energy, forces = error["energy_per_atom"], error["forces"]
-            own = self.forces[self.atom_structure == k]
+            own = self.forces[np.equal(self.atom_structure, k)]
             largest = np.abs(own[..., 1] - own[..., 0])
             known = largest[np.isfinite(largest)]
             rows.append(
@@ -322,7 +323,7 @@ def format_table(table: dict[str, Any], title: str = "") -> str:
         for name, part in table["by_element"].items():
             add(f"  {name} atoms", part["atoms"], part)
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-    align: list[Callable[[str, int], str]] = [str.ljust] + [str.rjust] * (len(head) - 1)
+    align: Sequence[Callable[[str, int], str]] = [str.ljust] + [str.rjust] * (len(head) - 1)
     return "\n".join(
         "  ".join(f(cell, width) for f, cell, width in zip(align, row, widths, strict=True))
         for row in rows

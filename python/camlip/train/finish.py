@@ -12,9 +12,9 @@ from ase.data import chemical_symbols
 
 from camlip.data import AnyDataset, Structure, force_rms
 from camlip.train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
-from camlip.train.config import TrainConfig
 from camlip.train.dataset import Datasets
 from camlip.train.evaluation import Evaluation, TorchPredictor, evaluate_dataset
+from camlip.train.schema import TrainConfig
 
 # The final errors of a larger training set are those of a sample.
 MAX_ATOMS = 200_000

@@ -10,7 +10,7 @@ from torch import Tensor
 from camlip.data import Batch
 
 if TYPE_CHECKING:
-    from camlip.train.config import LossConfig
+    from camlip.train.schema import LossConfig
 
 TERMS = ("energy", "forces", "stress")
 

@@ -27,10 +27,6 @@ HEADS = {
     "forces": "forces, meV/Å",
     "stress": "stress, meV/Å³",
 }
-    "energy_per_atom": "energy, meV/atom",
-    "forces": "forces, meV/Å",
-    "stress": "stress, meV/Å³",
-}
 
 
 def page(title: str, sections: Sequence[tuple[str, str]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from camlip.train.config import OptimizationConfig
+from camlip.train.schema import OptimizationConfig
 
 
 class Schedule:

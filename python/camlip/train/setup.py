@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.deterministic as deterministic_options
 from torch import nn
 
 from camlip.data import average_num_neighbors, collate, force_rms, reference_energies
 from camlip.models import CartesianMoments
 from camlip.train.checkpoint import build_model, read_checkpoint, set_dtype
-from camlip.train.config import OptimizationConfig, TrainConfig
 from camlip.train.dataset import Datasets
+from camlip.train.schema import OptimizationConfig, TrainConfig
 
 logger = logging.getLogger("camlip.train")
 
@@ -229,7 +230,8 @@ def configure_gpu(deterministic: bool) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        # Only for finding reads of memory that was never written.
+        deterministic_options.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @contextlib.contextmanager

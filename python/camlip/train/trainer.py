@@ -6,19 +6,16 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from camlip.data import AnyDataset, Batch, BatchSampler
+from camlip.data import Batch, BatchSampler
 from camlip.models import evaluate
 from camlip.train import setup
 from camlip.train.checkpoint import save_checkpoint
-from camlip.train.config import TrainConfig
 from camlip.train.dataset import Datasets, batches, load_datasets
 from camlip.train.distributed import Processes, choose_device
 from camlip.train.ema import ExponentialMovingAverage
@@ -26,10 +23,9 @@ from camlip.train.logging import CsvLog, ProgressBar, TensorBoardLog
 from camlip.train.loss import Loss, label_errors
 from camlip.train.metrics import ErrorSums
 from camlip.train.schedule import Schedule
+from camlip.train.schema import TrainConfig
 from camlip.train.setup import TrainingError
-
-# Validation batches stay in memory up to so many edges.
-CACHED_EDGES = 3_000_000
+from camlip.train.validation import Validator, name_culprits
 
 
 @dataclass
@@ -106,6 +102,9 @@ class Trainer:
             rank=self.processes.rank,
             world_size=self.processes.world_size,
         )
+        self.validator = Validator(
+            config, self.datasets.valid, self.loss, self.processes, self.device, self.dtype
+        )
         self.state = State()
         self.history: list[dict[str, Any]] = []
         self.errors: dict[str, Any] = {}
@@ -116,7 +115,6 @@ class Trainer:
         self._base_minutes = self.state.minutes
         self._started = time.monotonic()
         self._saved = time.monotonic()
-        self._valid_batches: list[Batch] | None = None
 
     # ---- the run -------------------------------------------------------------------------
 
@@ -146,7 +144,7 @@ class Trainer:
         if self.history:
             self.bar.validated(self.history[-1])
         try:
-            with self._signals():
+            with setup.caught_signals(self._request_stop):
                 while not self.finished() and not self._stop:
                     self._epoch()
             if main:
@@ -226,7 +224,13 @@ class Trainer:
         # One number tells whether anything in the batch, the loss or the gradient is not finite;
         # after the sum of the gradients it is so on all processes.
         if not math.isfinite(norm):
-            raise TrainingError(self._blame(batch, errors, float(loss.detach())))
+            where = f"epoch {state.epoch + 1}, step {state.step + 1}, loss {float(loss.detach())}"
+            found = name_culprits(batch, errors, self.datasets.train.structures)
+            raise TrainingError(
+                f"loss or gradient is not finite ({where}): {found}; the weights before are in "
+                f"'{self.run_dir / 'last.ckpt'}'; look at these structures with `camlip data`, or "
+                "lower train.lr"
+            )
         self.optimizer.step()
         state.step += 1
         self.ema.update(state.step)
@@ -261,7 +265,8 @@ class Trainer:
 
     def _validate(self, speed: float) -> None:
         state = self.state
-        valid_loss, valid_errors = self._evaluate_valid()
+        with self.ema.applied():
+            valid_loss, valid_errors = self.validator.run(self.model, self._energy_factor())
         train_sums = self.processes.sum(self.train_sums)
         train_counts = self.processes.sum(self.train_counts)
         self.processes.sum(self.train_errors.values)
@@ -300,39 +305,6 @@ class Trainer:
                 writer.add(row)
         if best:
             self._try_save("best.ckpt")
-
-    def _evaluate_valid(self) -> tuple[float, ErrorSums]:
-        """Validation loss and errors of the averaged weights."""
-        errors = ErrorSums(self.device)
-        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-        counts = torch.zeros(3, dtype=torch.float64, device=self.device)
-        with self.ema.applied():
-            for batch in self._validation_batches():
-                results = evaluate(self.model, batch, forces=True)
-                found = label_errors(results, batch, self.model.reference_energies)
-                errors.add(found, batch)
-                with torch.no_grad():
-                    sums += self.loss.sums(found, batch).double()
-                    counts += self.loss.counts(batch)
-        self.processes.sum(errors.values)
-        self.processes.sum(sums)
-        self.processes.sum(counts)
-        return float(self.loss.combine(sums, counts, self._energy_factor())), errors
-
-    def _validation_batches(self) -> Iterator[Batch]:
-        if self._valid_batches is not None:
-            yield from self._valid_batches
-            return
-        lists = index_lists(self.datasets.valid, self.config)
-        mine = lists[self.processes.rank :: self.processes.world_size]
-        keep = int(self.datasets.valid.num_edges.sum()) <= CACHED_EDGES
-        kept = []
-        for batch in batches(self.datasets.valid, mine, self.device, self.dtype):
-            if keep:
-                kept.append(batch)
-            yield batch
-        if keep:
-            self._valid_batches = kept
 
     def _new_sums(self) -> None:
         self.train_errors = ErrorSums(self.device)
@@ -419,32 +391,5 @@ class Trainer:
             f"lr {self.optimizer.param_groups[0]['lr']:.2g} | {speed:.3g} atoms/s"
         )
 
-    def _blame(self, batch: Batch, errors: tuple[Tensor, Tensor, Tensor], loss: float) -> str:
-        """Message about a loss or gradient that is not finite."""
-        energy, forces, stress = (e.detach() for e in errors)
-        bad = ~torch.isfinite(energy) | ~torch.isfinite(stress).all((1, 2))
-        bad[batch.structure_index[~torch.isfinite(forces).all(1)]] = True
-        found = "labels or predictions are not finite in" if bad.any() else "the batch was"
-        chosen = batch.dataset_index[bad] if bad.any() else batch.dataset_index
-        structures = self.datasets.train.structures
-        sources = [structures[k].source or f"structure {k}" for k in chosen.tolist()]
-        return (
-            f"loss or gradient is not finite at epoch {self.state.epoch + 1}, step "
-            f"{self.state.step + 1} (loss {loss}): {found} {', '.join(sources)}; the weights "
-            f"before are in '{self.run_dir / 'last.ckpt'}'; check these structures with "
-            "`camlip data`, or lower train.lr"
-        )
-
-    def _signals(self) -> Any:
-        return setup.caught_signals(self._request_stop)
-
     def _request_stop(self) -> None:
         self._stop = True
-
-
-def index_lists(dataset: AnyDataset, config: TrainConfig) -> list[list[int]]:
-    """Batches for evaluation: in order, of the size of the training batches."""
-    options = config.train
-    return list(
-        BatchSampler(dataset, options.atoms_per_batch, options.structures_per_batch, shuffle=False)
-    )
