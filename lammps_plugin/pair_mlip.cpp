@@ -308,8 +308,8 @@ void PairMLIP::print_summary() {
             "  type {} -> {}\n", i,
             map[i] < 0 ? "NULL, another pair style's" : symbol(info_.atomic_numbers[map[i]]));
     }
-    const std::string training = camlip_lammps::metadata_value(info_.metadata_json, "training");
-    if (!training.empty()) text += fmt::format("  trained: {}\n", training.substr(0, 400));
+    const std::string training = camlip_lammps::training_summary(info_.metadata_json);
+    if (!training.empty()) text += fmt::format("  training: {}\n", training);
     utils::logmesg(lmp, text);
     check_masses();
 }

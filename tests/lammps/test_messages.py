@@ -166,3 +166,4 @@ def test_the_log_says_what_runs(folder):
     assert "type 2 -> O" in stdout
     assert "cutoff 5 Angstrom, 2 layers" in stdout
     assert "1 thread per MPI rank" in stdout
+    assert "training: random weights, not trained" in stdout
