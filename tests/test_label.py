@@ -19,6 +19,7 @@ from ase.io import read, write
 
 from camlip import label as module
 from camlip.label import CalculatorSpec, LabelError, label, label_file, parse_option
+from camlip.label_output import lock
 
 PYTHON = Path(module.__file__).parents[1]
 
@@ -81,7 +82,7 @@ def test_labels_are_those_of_the_calculator(tmp_path, source):
         assert frame.info["REF_energy"] == pytest.approx(original.get_potential_energy(), abs=1e-9)
         np.testing.assert_allclose(frame.arrays["REF_forces"], original.get_forces(), atol=1e-7)
         stress = original.get_stress(voigt=False)
-        np.testing.assert_allclose(frame.info["REF_stress"], stress, atol=1e-9)
+        np.testing.assert_allclose(frame.info["REF_stress"], stress.ravel(), atol=1e-9)
         assert frame.info["config_type"] == "rattled"
         assert frame.info["REF_calculator"] == "emt"
 
@@ -243,6 +244,15 @@ def test_output_of_something_else_is_not_touched(tmp_path, source, capsys):
     assert run(source, "-o", out, "--calculator", "emt", "--resume") == 1
     assert "expected an atom count" in capsys.readouterr().err
     assert out.read_text() == "notes of mine\n"
+
+
+def test_two_runs_do_not_write_to_one_file(tmp_path, source):
+    out = tmp_path / "out.xyz"
+    with out.open("a") as file:
+        lock(file)
+        with pytest.raises(LabelError, match="another process is writing to it"):
+            label_file(source, out, CalculatorSpec("emt"), resume=True)
+    assert label_file(source, out, CalculatorSpec("emt"), resume=True, quiet=True).labelled == 6
 
 
 def test_bad_files(tmp_path, source):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import io
 import json
 import multiprocessing
 import os
@@ -25,8 +24,18 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread, read, write
+from ase.io import read
 from tqdm import tqdm
+
+from camlip.label_output import (
+    INDEX_KEY,
+    METHOD_KEY,
+    LabelError,
+    already_labelled,
+    drop_partial_frame,
+    frame_text,
+    lock,
+)
 
 CALCULATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "emt": ("ase.calculators.emt:EMT", {}),
@@ -38,12 +47,6 @@ CALCULATORS: dict[str, tuple[str, dict[str, Any]]] = {
 
 INSTALL_HINTS = {"tblite": "; install it with: pip install 'camlip[label]'"}
 KEPT_ARRAYS = ("initial_charges", "initial_magmoms")
-INDEX_KEY = "source_index"
-METHOD_KEY = "REF_calculator"
-
-
-class LabelError(ValueError):
-    """A structure, a file or an option that labelling cannot use."""
 
 
 @dataclass(frozen=True)
@@ -174,92 +177,6 @@ def label(atoms: Atoms, calculator: Any, stress: bool = False) -> Atoms:
     return out
 
 
-def complete_size(path: Path) -> int:
-    """Bytes of ``path`` up to the end of its last complete frame.
-
-    A frame is an atom count, a comment line and as many lines as the count says, each ended by a
-    newline; it is written in that order, so a frame whose last newline exists is complete.
-
-    Raises:
-        LabelError: if a line that must be an atom count is something else.
-    """
-    end = 0
-    with path.open("rb") as file:
-        line_number = 1
-        while (head := file.readline()).endswith(b"\n"):
-            try:
-                count = int(head)
-            except ValueError as error:
-                raise LabelError(
-                    f"output '{path}': line {line_number} is {head[:40]!r}, expected an atom "
-                    "count; was this file written by camlip label?"
-                ) from error
-            lines = [file.readline() for _ in range(count + 1)]
-            if not lines[-1].endswith(b"\n"):
-                break
-            end = file.tell()
-            line_number += count + 2
-    return end
-
-
-def drop_partial_frame(path: Path) -> int:
-    """Cut a half-written last frame off ``path``; returns the number of bytes dropped."""
-    end = complete_size(path)
-    dropped = path.stat().st_size - end
-    if dropped:
-        os.truncate(path, end)
-    return dropped
-
-
-def already_labelled(path: Path, structures: Sequence[Atoms], spec: CalculatorSpec) -> set[int]:
-    """Indices of ``structures`` that the output file ``path`` already holds.
-
-    Raises:
-        LabelError: if it holds labels of other structures or of another calculator.
-    """
-    if path.stat().st_size == 0:
-        return set()
-    done: set[int] = set()
-    for n, frame in enumerate(iread(path, ":", format="extxyz")):
-        index = frame.info.get(INDEX_KEY)
-        if index is None:
-            raise LabelError(
-                f"output '{path}': frame {n} has no '{INDEX_KEY}', so it cannot be matched with "
-                "the input; choose another output file"
-            )
-        same = 0 <= index < len(structures) and same_structure(frame, structures[index])
-        if not same:
-            raise LabelError(
-                f"output '{path}': frame {n} is not structure {index} of the input; it was made "
-                "from another file, choose another output file"
-            )
-        if frame.info.get(METHOD_KEY) != str(spec):
-            raise LabelError(
-                f"output '{path}': frame {n} was labelled with "
-                f"'{frame.info.get(METHOD_KEY)}', not with '{spec}'; choose another output file"
-            )
-        done.add(int(index))
-    return done
-
-
-def same_structure(a: Atoms, b: Atoms) -> bool:
-    """Whether two structures agree to the digits that extended XYZ stores."""
-    return bool(
-        len(a) == len(b)
-        and (a.numbers == b.numbers).all()
-        and (a.pbc == b.pbc).all()
-        and np.allclose(a.positions, b.positions, rtol=0, atol=1e-6)
-        and np.allclose(a.cell.array, b.cell.array, rtol=0, atol=1e-6)
-    )
-
-
-def frame_text(atoms: Atoms) -> str:
-    """One extended XYZ frame."""
-    buffer = io.StringIO()
-    write(buffer, atoms, format="extxyz")
-    return buffer.getvalue()
-
-
 class Labeler:
     """Labels structures with one calculator and turns a failure into a reason."""
 
@@ -363,24 +280,21 @@ def label_file(
     # Before the output file exists, so that a calculator that cannot be built leaves no file.
     labeler = Labeler(spec, stress)
     report = LabelReport()
-    done: set[int] = set()
-    if output.exists() and output.stat().st_size:
-        if not resume:
-            raise LabelError(
-                f"output '{output}': the file exists; add --resume to go on with it, or choose "
-                "another name"
-            )
+    if output.exists() and output.stat().st_size and not resume:
+        raise LabelError(
+            f"output '{output}': the file exists; add --resume to go on with it, or choose "
+            "another name"
+        )
+    with output.open("a", encoding="utf-8") as file:
+        lock(file)
         if (dropped := drop_partial_frame(output)) and not quiet:
             tqdm.write(f"{output}: dropped a half-written frame ({dropped} bytes)", sys.stderr)
-        done = already_labelled(output, structures, spec)
-    report.already = len(done)
-    todo = [index for index in range(len(structures)) if index not in done]
-    with (
-        output.open("a", encoding="utf-8") as file,
-        tqdm(
+        done = already_labelled(output, structures, str(spec))
+        report.already = len(done)
+        todo = [index for index in range(len(structures)) if index not in done]
+        bar = tqdm(
             total=len(structures), initial=len(done), unit="structure", desc="label", disable=quiet
-        ) as bar,
-    ):
+        )
         for index, text, reason in _results(labeler, structures, todo, workers):
             if text is None:
                 report.failed.append((index, reason))
@@ -393,6 +307,7 @@ def label_file(
                 os.fsync(file.fileno())
                 report.labelled += 1
             bar.update()
+        bar.close()
     return report
 
 
