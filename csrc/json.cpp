@@ -122,10 +122,23 @@ class Parser {
         const std::size_t start = at_;
         accept('-');
         if (!accept('0') && !digits()) fail("expected a value");
-        if (accept('.') && !digits()) fail("expected a digit after the decimal point");
+        bool is_integer = true;
+        if (accept('.')) {
+            is_integer = false;
+            if (!digits()) fail("expected a digit after the decimal point");
+        }
         if (accept('e') || accept('E')) {
+            is_integer = false;
             if (!accept('-')) accept('+');
             if (!digits()) fail("expected a digit in the exponent");
+        }
+        // Short integers, nearly all there are, are exact by themselves.
+        if (is_integer && at_ - start <= 15) {
+            const bool negative = text_[start] == '-';
+            double integer = 0;
+            for (std::size_t n = start + negative; n < at_; ++n)
+                integer = 10 * integer + (text_[n] - '0');
+            return negative ? -integer : integer;
         }
         // A stream of the classic locale: strtod follows the locale of the host program.
         std::istringstream stream(std::string(text_ + start, at_ - start));

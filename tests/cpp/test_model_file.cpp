@@ -195,10 +195,9 @@ TEST(wrong_envelopes_are_named) {
     CHECK(contains(message(text("")), "0 bytes, expected a safetensors block"));
     CHECK(contains(message(text("just a text file\n")), "neither an archive (.pt) nor"));
     const auto block = [&](const std::string& header, std::size_t data) {
-        ByteVector bytes(8, 0);
+        ByteVector bytes(8 + header.size() + data);
         bytes[0] = static_cast<unsigned char>(header.size());
-        bytes.insert(bytes.end(), header.begin(), header.end());
-        bytes.resize(bytes.size() + data);
+        std::copy(header.begin(), header.end(), bytes.begin() + 8);
         return bytes;
     };
     const std::string m = R"("__metadata__":{})", t = R"("dtype":"F32","shape":[1],)";
