@@ -21,6 +21,27 @@ inline double* row_of(RowBuffer& buffer, long row) {
     return buffer.data + row * buffer.width;
 }
 
+// Places of `count` distances in the radial tables.  In double: a rounding error of r in float would
+// be magnified by the slope of the radial functions to the largest error of a float32 engine.
+template <class T>
+inline void place_in_table(const Parameters<T>& p, const double* square, int count, T* knot,
+                           T* fraction) {
+    using D = Vector<double>;
+    constexpr int W = kLanes<double>;
+    const double scale = p.num_intervals / p.cutoff;
+    const D most = D{} + (p.num_intervals - 1.0);
+    for (int e = 0; e < count; e += W) {
+        const D x = square_root<double>(load<double>(square + e)) * scale;
+        D n = ((x - 0.5) + 6755399441055744.0) - 6755399441055744.0;  // floor, or one less at a knot
+        n = n > most ? most : n;
+        const D t = x - n;
+        for (int lane = 0; lane < W; ++lane) {
+            knot[e + lane] = static_cast<T>(n[lane]);
+            fraction[e + lane] = static_cast<T>(t[lane]);
+        }
+    }
+}
+
 // Neighbors of atom i within the cutoff, into slot `slot` of the block: index, pair of types and
 // the vector r_j - r_i, whose difference is taken in double.
 template <class T>
@@ -44,14 +65,17 @@ inline void compact_neighbors(const Parameters<T>& p, const Job<T>& job, Scratch
         const double* r = job.positions + 3 * j;
         const double a = r[0] - x, b = r[1] - y, c = r[2] - z;
         const int other = job.types[j];
+        const double square = a * a + b * b + c * c;
         // Written always, kept by advancing: no branch to mispredict.
         neighbor[count] = static_cast<std::int32_t>(j);
         pair[count] = first_pair + p.active[other < 0 ? 0 : other];
         dx[count] = static_cast<T>(a);
         dy[count] = static_cast<T>(b);
         dz[count] = static_cast<T>(c);
-        count += (a * a + b * b + c * c < limit) & (other >= 0);
+        s.square[count] = square;
+        count += (square < limit) & (other >= 0);
     }
+    place_in_table<T>(p, s.square, count, s.knot + at, s.fraction + at);
     s.count[slot] = count;
 }
 
@@ -136,7 +160,6 @@ inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratc
         const V x = load<T>(s.difference[0] + at + e), y = load<T>(s.difference[1] + at + e);
         const V z = load<T>(s.difference[2] + at + e);
         const V r = square_root<T>(x * x + y * y + z * z), inverse = T(1) / r;
-        store<T>(s.distance + e, r);
         store<T>(s.inverse + e, inverse);
         store<T>(s.direction[0] + e, x * inverse);
         store<T>(s.direction[1] + e, y * inverse);
@@ -144,14 +167,13 @@ inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratc
         basis_of<T>(x * inverse, y * inverse, z * inverse, max_rank, s.basis + e);
     }
     const T scale = static_cast<T>(p.num_intervals / p.cutoff);
+    const T* knots = s.knot + at;
     const int stride = layer.radial_stride;
     for (int e = 0; e < count; ++e) {
-        const T x = s.distance[e] * scale;
-        int knot = static_cast<int>(x);
-        knot = knot < p.num_intervals ? knot : p.num_intervals - 1;
-        const T t = x - static_cast<T>(knot);
-        const T* c = layer.radial_table +
-                     (static_cast<long>(s.pair[at + e]) * p.num_intervals + knot) * 6 * stride;
+        const T t = s.fraction[at + e];
+        const long interval = static_cast<long>(s.pair[at + e]) * p.num_intervals +
+                              static_cast<int>(knots[e]);
+        const T* c = layer.radial_table + interval * 6 * stride;
         for (int k = 0; k < stride; k += W) {
             V value = load<T>(c + 5 * stride + k);
             V slope = value;

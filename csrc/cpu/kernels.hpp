@@ -103,9 +103,10 @@ struct Scratch {
     int capacity;
     int count[kBlock];
     std::int32_t *neighbor, *pair;
-    T* difference[3];
+    T *difference[3], *knot, *fraction;  // r = (knot + fraction) cutoff / num_intervals
+    double* square;                      // (capacity), of one atom
     // One chunk of edges, (rows, kChunk) unless said
-    T *distance, *inverse, *direction[3], *basis, *row, *row_derivative;  // row: (kChunk, K)
+    T *inverse, *direction[3], *basis, *row, *row_derivative;  // row: (kChunk, K)
     T *radial, *derivative, *basis_bar, *force[3], *sent, *side, *product_row, *product, *inner;
     T *radial_bar, *sent_bar, *side_bar, *features, *features_bar_chunk;
     T *message_sum, *side_sum, *side_sum_bar;  // of one atom

@@ -4,7 +4,8 @@
 //     C[r, :] (+)= sum over k < depth of A(r, k) B[k, :]
 //
 // A is read element by element with any strides (so it may be transposed), rows of B and C are
-// contiguous and num_vectors SIMD vectors wide.  A tile of C stays in registers over all k.
+// contiguous and num_vectors SIMD vectors wide.  A tile of C stays in registers over all k, and is
+// added to what is there at the end, so that long sums can be made of short ones (rounding).
 #ifndef CAMLIP_CPU_LINEAR_HPP
 #define CAMLIP_CPU_LINEAR_HPP
 
@@ -29,7 +30,7 @@ CAMLIP_INLINE void gemm_tile(int depth, Matrix<T> a, const T* b, long b_stride, 
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
         for (int n = 0; n < N; ++n) {
-            sums[r][n] = kAdd ? load<T>(c + r * c_stride + n * W) : V{};
+            sums[r][n] = V{};
         }
     }
     for (int k = 0; k < depth; ++k) {
@@ -46,7 +47,10 @@ CAMLIP_INLINE void gemm_tile(int depth, Matrix<T> a, const T* b, long b_stride, 
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) store<T>(c + r * c_stride + n * W, sums[r][n]);
+        for (int n = 0; n < N; ++n) {
+            T* out = c + r * c_stride + n * W;
+            store<T>(out, kAdd ? load<T>(out) + sums[r][n] : sums[r][n]);
+        }
     }
 }
 

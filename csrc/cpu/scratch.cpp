@@ -50,6 +50,9 @@ void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors,
         neighbors_.add(scratch.neighbor, size);
         neighbors_.add(scratch.pair, size);
         for (T*& component : scratch.difference) neighbors_.add(component, size);
+        neighbors_.add(scratch.knot, size);
+        neighbors_.add(scratch.fraction, size);
+        neighbors_.add(scratch.square, static_cast<std::size_t>(scratch.capacity));
         neighbors_.allocate();
     }
     scratch.energy = 0;
@@ -83,7 +86,6 @@ void ThreadMemory<T>::size_chunk(const Parameters<T>& p) {
     const auto rows = [&](T*& pointer, int count) {
         chunk_.add(pointer, static_cast<std::size_t>(count) * kChunk);
     };
-    rows(s.distance, 1);
     rows(s.inverse, 1);
     for (T*& x : s.direction) rows(x, 1);
     for (T*& x : s.force) rows(x, 1);
