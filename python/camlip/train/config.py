@@ -137,10 +137,10 @@ def _numbers(value: Any) -> Any:
 def _explain(problem: dict[str, Any], values: dict[str, Any]) -> str:
     location = list(problem["loc"])
     message = problem["msg"]
-    nested = problem.get("ctx", {}).get("error")
+    nested: Any = problem.get("ctx", {}).get("error")
     # Sections that are checked in a validator of their own report through ctx.
     if isinstance(nested, ValidationError):
-        inner = dict(nested.errors()[0])
+        inner: dict[str, Any] = dict(nested.errors()[0])
         inner["loc"] = (*location, *inner["loc"])
         return _explain(inner, values)
     key = ".".join(str(part) for part in location if not isinstance(part, int))

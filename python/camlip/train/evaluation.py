@@ -284,7 +284,8 @@ def evaluate_dataset(
         label = math.nan if s.energy is None else s.energy / n
         energies.append([label, p.energy / n])
         known = np.full((n, 3), math.nan) if s.forces is None else s.forces
-        known = np.where(np.isfinite(known).all(axis=1)[:, None], known, math.nan)
+        # A force is known with all its components or not at all.
+        known = np.where(np.isfinite(known).all(axis=1, keepdims=True), known, math.nan)
         forces.append(np.stack([known, p.forces], axis=-1))
         pair = np.full((3, 3, 2), math.nan)
         if s.stress is not None and p.stress is not None:

@@ -229,7 +229,7 @@ def configure_gpu(deterministic: bool) -> None:
     torch.backends.cudnn.allow_tf32 = False
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(True, warn_only=True)
         # Only for finding reads of memory that was never written.
         deterministic_options.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -190,7 +190,7 @@ class Trainer:
         if complete:
             state.epoch, state.batch = state.epoch + 1, 0
         due = complete and state.epoch % options.validate_every == 0
-        if not self._stop and (due or self.progress() >= 1.0):
+        if due or (self.progress() >= 1.0 and not self._stop):
             self._validate(atoms / max(time.monotonic() - started, 1e-9))
 
     def _step(self, batch: Batch) -> float:

@@ -85,10 +85,13 @@ def name_culprits(
     batch: Batch, errors: tuple[Tensor, Tensor, Tensor], structures: Sequence[Structure]
 ) -> str:
     """Which structures of a batch have errors that are not finite, for a message."""
-    energy, forces, stress = (e.detach() for e in errors)
+    # Squares, as in the loss: an error may be a number and its square not.
+    energy, forces, stress = (e.detach().square() for e in errors)
     bad = ~torch.isfinite(energy) | ~torch.isfinite(stress).all(2).all(1)
     bad[batch.structure_index[~torch.isfinite(forces).all(1)]] = True
-    found = "prediction or label is not finite in" if bad.any() else "the batch was"
+    found = (
+        "prediction or label is not finite, or absurdly large, in" if bad.any() else "the batch was"
+    )
     chosen = batch.dataset_index[bad] if bad.any() else batch.dataset_index
     return f"{found} " + ", ".join(
         structures[k].source or f"structure {k}" for k in chosen.tolist()
