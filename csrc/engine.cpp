@@ -125,7 +125,6 @@ BackendInfo Engine::info() const {
 }
 
 void Engine::check_atoms(const Atoms& atoms) const {
-    const std::int64_t total = atoms.num_total();
     if (atoms.on_device)
         throw BackendError("atoms: arrays in device memory, backend '" + backend_name_ +
                            "' reads host memory");
@@ -134,6 +133,7 @@ void Engine::check_atoms(const Atoms& atoms) const {
         throw ArgumentError("atoms: " + std::to_string(atoms.num_owned) + " owned and " +
                             std::to_string(atoms.num_ghost) +
                             " ghost atoms, expected 0 to 2^31 together");
+    const std::int64_t total = atoms.num_total();
     if (total > 0 && (!atoms.positions || !atoms.types))
         throw ArgumentError("atoms: positions or types is null");
     for (std::int64_t i = 0; i < total; ++i) {
