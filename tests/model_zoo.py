@@ -64,8 +64,17 @@ class Zoo:
         return torch_evaluator(torch.jit.load(BytesIO(archive)), self.module.cutoff)
 
     def engine(self, backend: str = "reference", precision: str = "double", **options) -> Engine:
+        """An engine of one thread; the same for the same arguments, because tables take long."""
         options.setdefault("threads", 1)
-        return Engine(self.model, backend, precision, **options)
+        if "active_types" in options:
+            options["active_types"] = tuple(options["active_types"])
+        return _engine(self, backend, precision, tuple(sorted(options.items())))
+
+
+@cache
+def _engine(zoo: Zoo, backend: str, precision: str, options: tuple) -> Engine:
+    known = {key: value for key, value in options if key != "copy"}
+    return Engine(zoo.model, backend, precision, **known)
 
 
 def _double(zoo: Zoo) -> CartesianMoments:

@@ -204,7 +204,7 @@ struct Exchange {
         try {
             const std::vector<py::ssize_t> shape{self.rows, width};
             // The capsule owns nothing; without a base object pybind11 would copy.
-            py::capsule unowned(features, [](void*) {});
+            py::capsule unowned(&self, [](void*) {});
             function(py::array_t<double>(shape, features, unowned));
             return 0;
         } catch (...) {

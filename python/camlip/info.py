@@ -10,7 +10,7 @@ from typing import Any
 
 from camlip import model_file
 from camlip.engine import Model, symbols
-from camlip.parity import table_errors
+from camlip.parity import check_engines, table_errors
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     """
     file = model_file.read(path)
     model = Model(path)
-    values, derivatives = table_errors(model)
+    values, derivatives = table_errors(check_engines(model, ("mixed",)))
     metadata = dict(file.metadata)
     config = metadata.pop("config")
     return {

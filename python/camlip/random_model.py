@@ -33,9 +33,9 @@ def random_model(
 ) -> CartesianMoments:
     """A model with random weights, for tests and benchmarks.
 
-    The invariants are scaled on random structures of sensible density (bulk, slab, molecule), and
-    ``energy_scale`` is such that the forces on their atoms are 1 eV/A (root mean square, without
-    the ZBL repulsion).
+    The invariants are scaled on random structures of sensible density (bulk, slab, molecule,
+    crystals), and ``energy_scale`` is such that the forces on their atoms are 1 eV/A (root mean
+    square, without the ZBL repulsion).
 
     Args:
         name: preset, see :func:`camlip.models.preset`.
@@ -56,6 +56,8 @@ def random_model(
         random_structure(numbers, size, seed),
         random_structure(numbers, size, seed + 1, pbc=[True, True, False]),
         random_structure(numbers, 9, seed + 2, pbc=False),
+        # Crystals: the same neighbor many times over gives the largest invariants.
+        *(random_structure(np.roll(numbers, k)[:2], 2, seed + 3 + k) for k in range(8)),
     ]
     edge_index, vectors = _joined(structures, config.cutoff)
     types = torch.from_numpy(

@@ -72,7 +72,7 @@ def sample_structures(atomic_numbers: Sequence[int], seed: int = 0) -> dict[str,
     """One structure of every kind that hosts can send.
 
     Args:
-        atomic_numbers: elements; more than eight are thinned out.
+        atomic_numbers: elements; more than four are thinned out.
         seed: of the random numbers.
 
     Returns:
@@ -80,8 +80,8 @@ def sample_structures(atomic_numbers: Sequence[int], seed: int = 0) -> dict[str,
         cutoff), ``atom`` (isolated) and ``empty``.
     """
     chosen = np.asarray(atomic_numbers)
-    if len(chosen) > 8:
-        chosen = chosen[np.linspace(0, len(chosen) - 1, 8).astype(int)]
+    if len(chosen) > 4:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, 4).astype(int)]
     small = random_structure(chosen[:2], 2, seed + 3)
     small.set_cell(small.cell.array @ [[1, 0, 0], [0.45, 1, 0], [-0.3, 0.4, 1]], scale_atoms=True)
     return {
