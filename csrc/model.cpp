@@ -251,8 +251,8 @@ Model model_from_file(const ModelFile& file) {
         model.zbl_radii = reader.take("zbl.radii", {num_types});
         for (const double radius : model.zbl_radii)
             if (!(radius > 0))
-                throw FileError(file.subject() + ": tensor 'zbl.radii' holds " +
-                                to_string(radius) + ", expected positive numbers");
+                throw FileError(file.subject() + ": tensor 'zbl.radii' holds " + to_string(radius) +
+                                ", expected positive numbers");
     }
     for (int t = 0; t < model.config.num_layers; ++t)
         model.layers.push_back(read_layer(reader, model.config, num_types, t));
