@@ -73,7 +73,10 @@ class ExportedModel(nn.Module):
         forces = torch.zeros(num_atoms, 3, dtype=dtype, device=device)
         gradient = torch.zeros_like(vectors)
         if num_atoms > 0:
-            reference = torch.tensor(self.reference_energies, dtype=torch.float64, device=device)
+            # TorchScript's torch.tensor(list) rounds to float32 on the way to float64.
+            reference = torch.zeros(len(self.reference_energies), dtype=torch.float64, device=device)
+            for index, energy in enumerate(self.reference_energies):
+                reference[index].fill_(energy)
             grad_mode = torch.is_grad_enabled()
             torch.set_grad_enabled(True)
             vectors.requires_grad_(True)
