@@ -135,7 +135,7 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path):
 def test_a_file_that_is_no_configuration(tmp_path, text):
     path = tmp_path / "train.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="train.yaml"):
+    with pytest.raises(ConfigError, match=r"train\.yaml"):
         load_config(path)
 
 

@@ -165,7 +165,7 @@ def test_a_damaged_file_is_not_taken_for_a_checkpoint(uninterrupted, tmp_path):
 
 def test_a_run_directory_is_not_overwritten_by_accident(uninterrupted):
     folder = uninterrupted.run_dir.parent
-    with pytest.raises(TrainingError, match="--resume.*--overwrite"):
+    with pytest.raises(TrainingError, match=r"--resume.*--overwrite"):
         Trainer(config(folder))
 
 
