@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Packed symmetric trace-free (STF) tensors, from the definition of their basis.
 //
-//     Y^l_m(u) = E^l_m : u (x) ... (x) u  (l factors),    E^l_m : E^l_n = delta_mn       (1)
+//     Y^l_m(u) = E^l_m : u (x) ... (x) u  (l factors),    E^l_m : E^l_n = delta_mn      (S1)
 //     K^abc_xyz ~ E^c_z : contract_k(E^a_x, E^b_y),  k = (a + b - c) / 2,
-//                 scaled to |K|^2 = 2c + 1                                               (2)
+//                 scaled to |K|^2 = 2c + 1                                              (S2)
 //
 // Rank l occupies components l^2 ... (l+1)^2 - 1.
 // Source  docs/derivations.md, "Packed STF tensors"; python/camlip/nn/stf.py
