@@ -65,7 +65,7 @@ format: venv
 	$(BIN)/clang-format -i $(CXX_FILES)
 
 demo: venv
-	$(BIN)/python examples/demo.py
+	$(BIN)/python scripts/demo.py
 
 clean:
 	rm -rf build $(VENV) demo
