@@ -22,6 +22,7 @@ HEADER = """\
 // Every product A_x A_y is formed once and shared by the paths of its pair of ranks.
 #ifndef CAMLIP_CPU_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CPU_CONTRACTION_GENERATED_HPP
+// clang-format off
 
 #include "cpu/simd.hpp"
 
@@ -114,17 +115,12 @@ def adjoint_lines(max_rank: int, groups: list[Group]) -> Iterator[str]:
             yield f"    const V w{path} = load<T>(w + {path} * w_stride);"
             for z in range(matrix.shape[0]):
                 names[path, z] = f"s{path}_{z}"
-                yield (
-                    f"    const V s{path}_{z} = "
-                    f"w{path} * load<T>(b_bar + {low + z} * stride);"
-                )
+                yield (f"    const V s{path}_{z} = w{path} * load<T>(b_bar + {low + z} * stride);")
         for n, (x, y) in enumerate(group.pairs):
             terms = []
             for path, _, matrix in group.paths:
                 rows = scaled_rows(matrix)
-                terms += [
-                    (rows[z, n], names[path, z]) for z in range(rows.shape[0]) if rows[z, n]
-                ]
+                terms += [(rows[z, n], names[path, z]) for z in range(rows.shape[0]) if rows[z, n]]
             if x == y:
                 terms = [(2 * value, name) for value, name in terms]
             yield "    {"
@@ -154,26 +150,20 @@ def generate() -> str:
     text = HEADER
     for max_rank in (1, 2, 3):
         groups = [
-            Group(max_rank, a, b, pairs, matrix)
-            for a, b, pairs, matrix in pair_products(max_rank)
+            Group(max_rank, a, b, pairs, matrix) for a, b, pairs, matrix in pair_products(max_rank)
         ]
         for name, arguments, lines in (
+            ("forward", "const T* a, const T* w, T* b", forward_lines(max_rank, groups)),
             (
-                "contraction_forward",
-                "const T* a, const T* w, T* b, long stride, long w_stride",
-                forward_lines(max_rank, groups),
-            ),
-            (
-                "contraction_adjoint",
-                "const T* a, const T* w, const T* b_bar, T* a_bar, long stride, long w_stride",
+                "adjoint",
+                "const T* a, const T* w, const T* b_bar, T* a_bar",
                 adjoint_lines(max_rank, groups),
             ),
         ):
-            text += "\ntemplate <class T>\n"
-            text += "\n".join(
-                wrap(f"CAMLIP_FLATTEN void {name}_{max_rank}({arguments}) {{", "")
-            )
-            text += "\n    using V = Vector<T>;\n"
+            indent = " " * len("inline void contraction_forward_1(")
+            text += f"\ntemplate <class T>\ninline void contraction_{name}_{max_rank}("
+            text += f"{arguments},\n{indent}long stride, long w_stride) {{\n"
+            text += "    using V = Vector<T>;\n"
             for line in lines:
                 text += "\n".join(wrap(line, "    ")) + "\n"
             text += "}\n"
@@ -181,9 +171,9 @@ def generate() -> str:
 
 
 def main() -> None:
-    """Writes the header, or says whether it is up to date."""
+    """Writes the header."""
     default = Path(__file__).resolve().parents[1] / "csrc/cpu/contraction_generated.hpp"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--output", type=Path, default=default)
     arguments = parser.parse_args()
     arguments.output.write_text(generate())

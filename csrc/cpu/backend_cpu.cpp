@@ -138,7 +138,7 @@ class CpuBackend final : public Backend {
     }
 
     // Adds what the threads above 0 hold of an array over atoms, and clears it.
-    void add_rows(ThreadRows ThreadMemory<T>::*member, double* out) {
+    void add_rows(ThreadRows ThreadMemory<T>::* member, double* out) {
         if (!out || num_threads_ == 1) return;
         const std::int64_t rows = (threads_[0].*member).num_rows();
         const std::int64_t pages = (rows + kPageRows - 1) / kPageRows;

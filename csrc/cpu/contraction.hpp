@@ -18,8 +18,8 @@ inline void contraction_forward(const Parameters<T>& p, const LayerData<T>& laye
         return;
     }
     for (int atom = 0; atom < atoms; ++atom) {
-        const T* w = layer.path_weight +
-                     static_cast<long>(types[atom]) * p.num_paths * p.channel_stride;
+        const T* w =
+            layer.path_weight + static_cast<long>(types[atom]) * p.num_paths * p.channel_stride;
         for (int c = 0; c < p.channel_stride; c += kLanes<T>) {
             const long at = static_cast<long>(atom) * p.channel_stride + c;
             if (p.max_rank == 1) {
@@ -40,8 +40,8 @@ inline void contraction_adjoint(const Parameters<T>& p, const LayerData<T>& laye
                                 T* a_bar) {
     const long stride = static_cast<long>(atoms) * p.channel_stride;
     for (int atom = 0; atom < atoms && p.max_rank > 0; ++atom) {
-        const T* w = layer.path_weight +
-                     static_cast<long>(types[atom]) * p.num_paths * p.channel_stride;
+        const T* w =
+            layer.path_weight + static_cast<long>(types[atom]) * p.num_paths * p.channel_stride;
         for (int c = 0; c < p.channel_stride; c += kLanes<T>) {
             const long at = static_cast<long>(atom) * p.channel_stride + c;
             if (p.max_rank == 1) {

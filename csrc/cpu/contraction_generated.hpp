@@ -6,14 +6,15 @@
 // Every product A_x A_y is formed once and shared by the paths of its pair of ranks.
 #ifndef CAMLIP_CPU_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CPU_CONTRACTION_GENERATED_HPP
+// clang-format off
 
 #include "cpu/simd.hpp"
 
 namespace camlip::cpu::CAMLIP_ISA {
 
 template <class T>
-CAMLIP_FLATTEN void contraction_forward_1(const T* a, const T* w, T* b, long stride, long w_stride)
-    {
+inline void contraction_forward_1(const T* a, const T* w, T* b,
+                                  long stride, long w_stride) {
     using V = Vector<T>;
     const V a1 = load<T>(a + 1 * stride);
     const V a2 = load<T>(a + 2 * stride);
@@ -34,8 +35,8 @@ CAMLIP_FLATTEN void contraction_forward_1(const T* a, const T* w, T* b, long str
 }
 
 template <class T>
-CAMLIP_FLATTEN void contraction_adjoint_1(const T* a, const T* w, const T* b_bar, T* a_bar, long
-    stride, long w_stride) {
+inline void contraction_adjoint_1(const T* a, const T* w, const T* b_bar, T* a_bar,
+                                  long stride, long w_stride) {
     using V = Vector<T>;
     const V a1 = load<T>(a + 1 * stride);
     V g1 = load<T>(a_bar + 1 * stride);
@@ -65,8 +66,8 @@ CAMLIP_FLATTEN void contraction_adjoint_1(const T* a, const T* w, const T* b_bar
 }
 
 template <class T>
-CAMLIP_FLATTEN void contraction_forward_2(const T* a, const T* w, T* b, long stride, long w_stride)
-    {
+inline void contraction_forward_2(const T* a, const T* w, T* b,
+                                  long stride, long w_stride) {
     using V = Vector<T>;
     const V a1 = load<T>(a + 1 * stride);
     const V a2 = load<T>(a + 2 * stride);
@@ -160,8 +161,8 @@ CAMLIP_FLATTEN void contraction_forward_2(const T* a, const T* w, T* b, long str
 }
 
 template <class T>
-CAMLIP_FLATTEN void contraction_adjoint_2(const T* a, const T* w, const T* b_bar, T* a_bar, long
-    stride, long w_stride) {
+inline void contraction_adjoint_2(const T* a, const T* w, const T* b_bar, T* a_bar,
+                                  long stride, long w_stride) {
     using V = Vector<T>;
     const V a1 = load<T>(a + 1 * stride);
     V g1 = load<T>(a_bar + 1 * stride);
@@ -367,8 +368,8 @@ CAMLIP_FLATTEN void contraction_adjoint_2(const T* a, const T* w, const T* b_bar
 }
 
 template <class T>
-CAMLIP_FLATTEN void contraction_forward_3(const T* a, const T* w, T* b, long stride, long w_stride)
-    {
+inline void contraction_forward_3(const T* a, const T* w, T* b,
+                                  long stride, long w_stride) {
     using V = Vector<T>;
     const V a1 = load<T>(a + 1 * stride);
     const V a2 = load<T>(a + 2 * stride);
@@ -652,8 +653,8 @@ CAMLIP_FLATTEN void contraction_forward_3(const T* a, const T* w, T* b, long str
 }
 
 template <class T>
-CAMLIP_FLATTEN void contraction_adjoint_3(const T* a, const T* w, const T* b_bar, T* a_bar, long
-    stride, long w_stride) {
+inline void contraction_adjoint_3(const T* a, const T* w, const T* b_bar, T* a_bar,
+                                  long stride, long w_stride) {
     using V = Vector<T>;
     const V a1 = load<T>(a + 1 * stride);
     V g1 = load<T>(a_bar + 1 * stride);

@@ -21,8 +21,8 @@ inline double* row_of(RowBuffer& buffer, long row) {
     return buffer.data + row * buffer.width;
 }
 
-// Places of `count` distances in the radial tables.  In double: a rounding error of r in float would
-// be magnified by the slope of the radial functions to the largest error of a float32 engine.
+// Places of `count` distances in the radial tables.  In double: a rounding error of r in float
+// would be magnified by the slope of the radial functions, to the largest error of all.
 template <class T>
 inline void place_in_table(const Parameters<T>& p, const double* square, int count, T* knot,
                            T* fraction) {
@@ -32,7 +32,8 @@ inline void place_in_table(const Parameters<T>& p, const double* square, int cou
     const D most = D{} + (p.num_intervals - 1.0);
     for (int e = 0; e < count; e += W) {
         const D x = square_root<double>(load<double>(square + e)) * scale;
-        D n = ((x - 0.5) + 6755399441055744.0) - 6755399441055744.0;  // floor, or one less at a knot
+        // floor(x), or one less at a knot, where the two intervals agree
+        D n = ((x - 0.5) + 6755399441055744.0) - 6755399441055744.0;
         n = n > most ? most : n;
         const D t = x - n;
         for (int lane = 0; lane < W; ++lane) {
@@ -171,8 +172,8 @@ inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratc
     const int stride = layer.radial_stride;
     for (int e = 0; e < count; ++e) {
         const T t = s.fraction[at + e];
-        const long interval = static_cast<long>(s.pair[at + e]) * p.num_intervals +
-                              static_cast<int>(knots[e]);
+        const long interval =
+            static_cast<long>(s.pair[at + e]) * p.num_intervals + static_cast<int>(knots[e]);
         const T* c = layer.radial_table + interval * 6 * stride;
         for (int k = 0; k < stride; k += W) {
             V value = load<T>(c + 5 * stride + k);

@@ -60,7 +60,8 @@ struct Parameters {
     const std::int32_t* active;    // (T) rank among the active types
     int num_active;
     const double* zbl_radii;       // (T), nullptr without ZBL
-    const double* charges;         // (T)
+    const double* charges;         // (T) Z
+    const double* stretches;       // (T) Z^0.23 / 0.4685
     const double* reference_energies;  // (T)
     double zbl_reach;              // largest sum of two radii
     LayerData<T> layers[kMaxLayers];

@@ -170,8 +170,7 @@ inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch
     const int num_sides = p.max_rank >= 2 ? 8 * p1 : 3 * p1;
     for (int n = 0; n < num_sides; ++n) {
         const int m = 1 + n / p1;
-        const T* from =
-            bar + m * row_stride + ((m < components ? p.num_sent : 0) + n % p1) * kr;
+        const T* from = bar + m * row_stride + ((m < components ? p.num_sent : 0) + n % p1) * kr;
         for (int k = 0; k < kr; ++k) s.side_sum_bar[n * kr + k] = from[k];
     }
     for (int first = 0; first < s.count[slot]; first += kChunk) {
@@ -215,8 +214,8 @@ inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch
         for (int e = 0; e < count; e += W) {
             V along{}, across[3] = {};
             for (int k = 0; k < kr; ++k) {
-                along += load<T>(s.derivative + k * kChunk + e) *
-                         load<T>(s.radial_bar + k * kChunk + e);
+                along +=
+                    load<T>(s.derivative + k * kChunk + e) * load<T>(s.radial_bar + k * kChunk + e);
             }
             features_adjoint<T>(p, s, e, across);
             basis_adjoint<T>(load<T>(s.direction[0] + e), load<T>(s.direction[1] + e),

@@ -2,6 +2,7 @@
 #include "cpu/parameters.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -114,6 +115,8 @@ void FoldedModel<T>::fold_sizes(const Model& model, const std::vector<int>& acti
     charges_.assign(model.atomic_numbers.begin(), model.atomic_numbers.end());
     p.zbl_radii = radii_.data();
     p.charges = charges_.data();
+    for (const double z : charges_) stretches_.push_back(std::pow(z, 0.23) / 0.4685);
+    p.stretches = stretches_.data();
     for (const int type : active_types) {
         p.zbl_reach = std::max(p.zbl_reach, 2 * radii_[size_of(type)]);
     }
@@ -216,10 +219,10 @@ void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& act
         RadialError error;
 #pragma omp parallel for schedule(dynamic) num_threads(num_threads)
         for (int pair = first; pair < last; ++pair) {
-            const RadialError one = fill_radial_table<T>(
-                model, layer, active_types[size_of(pair / p.num_active)],
-                active_types[size_of(pair % p.num_active)], intervals, stride,
-                out + size_of(pair - first) * size);
+            const RadialError one =
+                fill_radial_table<T>(model, layer, active_types[size_of(pair / p.num_active)],
+                                     active_types[size_of(pair % p.num_active)], intervals, stride,
+                                     out + size_of(pair - first) * size);
 #pragma omp critical(camlip_radial_table)
             error.include(one);
         }

@@ -39,7 +39,7 @@ class FoldedModel {
     RadialError radial_error_;
     std::vector<Arena> arrays_;
     std::vector<std::int32_t> active_;
-    std::vector<double> radii_, charges_, reference_energies_;
+    std::vector<double> radii_, charges_, stretches_, reference_energies_;
 };
 
 }  // namespace camlip::cpu

@@ -37,8 +37,8 @@ void ThreadRows::add_page(std::int64_t page, double* out) {
 }
 
 template <class T>
-void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors,
-                            std::int64_t num_total, const Outputs& outputs, bool own_rows) {
+void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors, std::int64_t num_total,
+                            const Outputs& outputs, bool own_rows) {
     if (chunk_.bytes() == 0) {
         size_chunk(p);
         size_block(p);

@@ -7,7 +7,6 @@
 #define CAMLIP_CPU_SIMD_HPP
 
 #define CAMLIP_INLINE inline __attribute__((always_inline))
-#define CAMLIP_FLATTEN inline __attribute__((flatten))
 
 namespace camlip::cpu::CAMLIP_ISA {
 

@@ -17,8 +17,7 @@ CAMLIP_INLINE int stored_stride(const Parameters<T>& p, int layer) {
 }
 
 template <class T>
-CAMLIP_INLINE T* stored(const Parameters<T>& p, T* const* arrays, int layer,
-                        const Block& block) {
+CAMLIP_INLINE T* stored(const Parameters<T>& p, T* const* arrays, int layer, const Block& block) {
     return arrays[layer] + block.first * p.num_components * stored_stride(p, layer);
 }
 
@@ -164,8 +163,7 @@ void edges_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
 }
 
 template <class T>
-void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-          std::int64_t index) {
+void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, std::int64_t index) {
     const Block block = block_of(job, index);
     const LayerData<T>& data = p.layers[layer];
     sum_edges<T>(p, job, s, layer, block, s.edge_sums);
@@ -187,8 +185,8 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
 
 template <class T>
 const Kernels<T>& kernels() {
-    static constexpr Kernels<T> table{CAMLIP_ISA_NAME,    kLanes<T>,         edges_forward<T>,
-                                      atoms_forward<T>,  atoms_backward<T>, edges_backward<T>,
+    static constexpr Kernels<T> table{CAMLIP_ISA_NAME,  kLanes<T>,         edges_forward<T>,
+                                      atoms_forward<T>, atoms_backward<T>, edges_backward<T>,
                                       turn<T>};
     return table;
 }

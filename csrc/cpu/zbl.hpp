@@ -12,10 +12,10 @@ struct PairEnergy {
     double energy, slope;
 };
 
-inline PairEnergy zbl_pair(double r, double zi, double zj, double reach) {
+// charge is Z_i Z_j, stretch the inverse screening length.
+inline PairEnergy zbl_pair(double r, double charge, double stretch, double reach) {
     constexpr double kWeight[4] = {0.18175, 0.50986, 0.28022, 0.02817};
     constexpr double kDecay[4] = {3.1998, 0.94229, 0.4029, 0.20162};
-    const double stretch = (__builtin_pow(zi, 0.23) + __builtin_pow(zj, 0.23)) / 0.4685;
     double phi = 0, phi_slope = 0;
     for (int n = 0; n < 4; ++n) {
         const double term = kWeight[n] * __builtin_exp(-kDecay[n] * stretch * r);
@@ -25,7 +25,7 @@ inline PairEnergy zbl_pair(double r, double zi, double zj, double reach) {
     const double x = r / reach, x5 = x * x * x * x * x;
     const double f = 1 - x5 * x * (28 - 48 * x + 21 * x * x);
     const double f_slope = -168 * x5 * (1 - x) * (1 - x) / reach;
-    const double factor = 0.5 * 14.3996 * zi * zj / r;
+    const double factor = 0.5 * 14.3996 * charge / r;
     return {factor * phi * f, factor * (phi_slope * f + phi * f_slope - phi * f / r)};
 }
 
@@ -48,7 +48,8 @@ inline double zbl_atom(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
         const int other = job.types[j];
         const double reach = p.zbl_radii[type] + p.zbl_radii[other];
         if (r >= reach) continue;
-        const PairEnergy pair = zbl_pair(r, p.charges[type], p.charges[other], reach);
+        const PairEnergy pair = zbl_pair(r, p.charges[type] * p.charges[other],
+                                         p.stretches[type] + p.stretches[other], reach);
         energy += pair.energy;
         if (!job.gradients) continue;
         double* centroid = s.centroid.data ? row_of(s.centroid, j) : nullptr;
