@@ -24,6 +24,10 @@ constexpr std::int64_t kChunk = 512;  // atoms that one thread searches at a tim
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
+std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
 }  // namespace
 
 // Atoms sorted by bins of about half the reach, so that neighbors lie within `reach` bins.
@@ -32,6 +36,7 @@ struct Neighbors::Bins {
     std::vector<std::int64_t> bin_of;  // (N), index of the atom's bin
     std::vector<std::int64_t> starts;  // (bins + 1)
     std::vector<std::int32_t> atoms;   // (N), ascending within each bin
+    std::vector<double> positions;     // (N, 3), wrapped, in the order of atoms
 
     std::int64_t index(const std::array<std::int64_t, 3>& b) const {
         return (b[0] * count[1] + b[1]) * count[2] + b[2];
@@ -204,8 +209,12 @@ Neighbors::Bins Neighbors::sort_into_bins(const Lattice& lattice) const {
     for (std::size_t b = 1; b < bins.starts.size(); ++b) bins.starts[b] += bins.starts[b - 1];
     std::vector<std::int64_t> next(bins.starts.begin(), bins.starts.end() - 1);
     bins.atoms.resize(at(num_atoms_));
-    for (std::int64_t i = 0; i < num_atoms_; ++i)
-        bins.atoms[at(next[at(bins.bin_of[at(i)])]++)] = static_cast<std::int32_t>(i);
+    bins.positions.resize(wrapped_.size());
+    for (std::int64_t i = 0; i < num_atoms_; ++i) {
+        const std::int64_t n = next[at(bins.bin_of[at(i)])]++;
+        bins.atoms[at(n)] = static_cast<std::int32_t>(i);
+        std::copy_n(&wrapped_[at(3 * i)], 3, &bins.positions[at(3 * n)]);
+    }
     return bins;
 }
 
@@ -217,39 +226,45 @@ void Neighbors::search(const Lattice& lattice, const Bins& bins, std::int64_t be
         const std::size_t before = found.size();
         const double* ri = &wrapped_[at(3 * i)];
         const auto center = bins.place(bins.bin_of[at(i)]);
-        std::array<std::int64_t, 3> d, b;
-        Shift3 shift;
-        const auto step = [&](std::size_t k) {
-            // Bin b and periodic image for the offset d; false outside a finite direction.
-            const std::int64_t raw = center[k] + d[k], n = bins.count[k];
-            shift[k] = raw >= 0 ? raw / n : -((n - 1 - raw) / n);
-            b[k] = raw - shift[k] * n;
-            return periodic_[k] || shift[k] == 0;
+        // Images of the box that the bins within reach lie in, and the run of bins in each.
+        const auto first_image = [&](std::size_t k) {
+            return periodic_[k] ? floor_divide(center[k] - bins.reach[k], bins.count[k]) : 0;
         };
-        for (d[0] = -bins.reach[0]; d[0] <= bins.reach[0]; ++d[0]) {
-            if (!step(0)) continue;
-            for (d[1] = -bins.reach[1]; d[1] <= bins.reach[1]; ++d[1]) {
-                if (!step(1)) continue;
-                for (d[2] = -bins.reach[2]; d[2] <= bins.reach[2]; ++d[2]) {
-                    if (!step(2)) continue;
-                    const Vector3 image = lattice.vector(shift);
-                    const bool home = shift == Shift3{0, 0, 0};
-                    const std::size_t bin = at(bins.index(b));
-                    for (std::int64_t n = bins.starts[bin]; n < bins.starts[bin + 1]; ++n) {
-                        const std::int32_t j = bins.atoms[at(n)];
-                        const double* rj = &wrapped_[at(3 * std::int64_t{j})];
-                        const double x = rj[0] + image[0] - ri[0];
-                        const double y = rj[1] + image[1] - ri[1];
-                        const double z = rj[2] + image[2] - ri[2];
-                        if (x * x + y * y + z * z >= range2 || (home && j == i)) continue;
-                        found.push_back({j,
-                                         {static_cast<std::int32_t>(shift[0]),
-                                          static_cast<std::int32_t>(shift[1]),
-                                          static_cast<std::int32_t>(shift[2])}});
-                    }
+        const auto last_image = [&](std::size_t k) {
+            return periodic_[k] ? floor_divide(center[k] + bins.reach[k], bins.count[k]) : 0;
+        };
+        const auto low = [&](std::size_t k, std::int64_t image) {
+            return std::max(center[k] - bins.reach[k] - image * bins.count[k], std::int64_t{0});
+        };
+        const auto high = [&](std::size_t k, std::int64_t image) {
+            return std::min(center[k] + bins.reach[k] - image * bins.count[k], bins.count[k] - 1);
+        };
+        Shift3 s;
+        for (s[0] = first_image(0); s[0] <= last_image(0); ++s[0])
+            for (s[1] = first_image(1); s[1] <= last_image(1); ++s[1])
+                for (s[2] = first_image(2); s[2] <= last_image(2); ++s[2]) {
+                    const Vector3 image = lattice.vector(s);
+                    const double origin[3] = {ri[0] - image[0], ri[1] - image[1], ri[2] - image[2]};
+                    const std::array<std::int32_t, 3> shift = {static_cast<std::int32_t>(s[0]),
+                                                               static_cast<std::int32_t>(s[1]),
+                                                               static_cast<std::int32_t>(s[2])};
+                    const bool home = s == Shift3{0, 0, 0};
+                    for (std::int64_t x = low(0, s[0]); x <= high(0, s[0]); ++x)
+                        for (std::int64_t y = low(1, s[1]); y <= high(1, s[1]); ++y) {
+                            // Bins along the last direction are neighbors in memory.
+                            const std::int64_t row = bins.index({x, y, 0});
+                            const std::int64_t n1 = bins.starts[at(row + high(2, s[2]) + 1)];
+                            for (std::int64_t n = bins.starts[at(row + low(2, s[2]))]; n < n1;
+                                 ++n) {
+                                const double* rj = &bins.positions[at(3 * n)];
+                                const double dx = rj[0] - origin[0], dy = rj[1] - origin[1];
+                                const double dz = rj[2] - origin[2];
+                                if (dx * dx + dy * dy + dz * dz >= range2) continue;
+                                if (home && bins.atoms[at(n)] == i) continue;
+                                found.push_back({bins.atoms[at(n)], shift});
+                            }
+                        }
                 }
-            }
-        }
         counts[i] = static_cast<std::int64_t>(found.size() - before);
     }
 }
