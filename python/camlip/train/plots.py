@@ -35,6 +35,7 @@ def learning_curves(history: list[dict[str, Any]]) -> bytes:
     figure = Figure(figsize=(12, 6.5), dpi=110, layout="constrained")
     axes = figure.subplots(2, 3).ravel()
     steps = [row["step"] for row in history]
+    mark = "." if len(steps) < 30 else ""
     titles = {"energy": "energy, meV/atom", "forces": "forces, meV/Å", "stress": "stress, meV/Å³"}
     panels: list[tuple[str, str, float]] = [("loss", "loss", 1.0)]
     panels += [(f"{term}_rmse", f"RMSE of {titles[term]}", 1e3) for term in TERMS]
@@ -43,16 +44,18 @@ def learning_curves(history: list[dict[str, Any]]) -> bytes:
         for group in ("train", "valid"):
             values = factor * np.array([row[f"{group}_{name}"] for row in history], dtype=float)
             if np.isfinite(values).any() and (values[np.isfinite(values)] > 0).all():
-                axis.semilogy(steps, values, color=COLORS[group], label=group, lw=1.2)
+                axis.semilogy(steps, values, color=COLORS[group], label=group, lw=1.2, marker=mark)
                 drawn = True
         if drawn:
             axis.legend(frameon=False, fontsize=8)
         else:
             axis.text(0.5, 0.5, "no labels", ha="center", va="center", transform=axis.transAxes)
         axis.set_title(title, fontsize=10)
-    axes[4].plot(steps, [row["lr"] for row in history], color="#444444", lw=1.2)
+    axes[4].plot(steps, [row["lr"] for row in history], color="#444444", lw=1.2, marker=mark)
     axes[4].set_title("learning rate", fontsize=10)
-    axes[5].plot(steps, [row["atoms_per_second"] for row in history], color="#444444", lw=1.2)
+    axes[5].plot(
+        steps, [row["atoms_per_second"] for row in history], color="#444444", lw=1.2, marker=mark
+    )
     axes[5].set_title("atoms per second", fontsize=10)
     stage_two = [row["step"] for row in history if row["stage"] == 2]
     for axis in axes:
