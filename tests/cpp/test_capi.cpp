@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The contract of camlip.h: statuses and messages, versions of structs, misuse.
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -68,6 +69,20 @@ TEST(versions) {
     CHECK(camlip_abi_version() == CAMLIP_ABI_VERSION);
     CHECK(std::strlen(camlip_version()) >= 5);
     CHECK(camlip_last_error() != nullptr);
+}
+
+// Fields are only ever added at the end: what is here stays where it is.
+TEST(layout_of_version_one_is_frozen) {
+    if (sizeof(void*) != 8) return;
+    CHECK(offsetof(camlip_model_info, metadata_json) == 40);
+    CHECK(offsetof(camlip_engine_options, simd) == 48);
+    CHECK(offsetof(camlip_engine_info, memory_bytes) == 56);
+    CHECK(offsetof(camlip_neighbor_list, revision) == 24);
+    CHECK(offsetof(camlip_exchange, reverse) == 24);
+    CHECK(offsetof(camlip_atoms, types) == 48);
+    CHECK(offsetof(camlip_results, centroid_virial) == 40);
+    CHECK(offsetof(camlip_system, periodic) == 40);
+    CHECK(offsetof(camlip_neighbors_view, revision) == 64);
 }
 
 TEST(models_from_files) {
