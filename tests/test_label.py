@@ -1,6 +1,5 @@
 """`camlip label`: correct labels, resuming after a kill, failures that do not stop the run."""
 
-import argparse
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from ase.calculators.emt import EMT
 from ase.io import read, write
 
 from camlip import label as module
+from camlip.cli import main
 from camlip.label import CalculatorSpec, LabelError, label, label_file, parse_option
 from camlip.label_output import lock
 
@@ -67,9 +67,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def run(*argv: object) -> int:
-    parser = argparse.ArgumentParser()
-    module.add_arguments(parser)
-    return module.run(parser.parse_args([str(a) for a in argv]))
+    return main(["label", *(str(a) for a in argv)])
 
 
 def test_labels_are_those_of_the_calculator(tmp_path, source):
@@ -232,16 +230,16 @@ def test_output_of_something_else_is_not_touched(tmp_path, source, capsys):
     out = tmp_path / "out.xyz"
     label_file(source, out, CalculatorSpec("emt"), quiet=True)
     before = out.read_bytes()
-    assert run(source, "-o", out, "--calculator", "emt") == 1
+    assert run(source, "-o", out, "--calculator", "emt") == 2
     assert "the file exists; add --resume" in capsys.readouterr().err
-    assert run(source, "-o", out, "--calculator", "lj", "--resume") == 1
+    assert run(source, "-o", out, "--calculator", "lj", "--resume") == 2
     assert "was labelled with 'emt', not with 'lj'" in capsys.readouterr().err
     write(other := tmp_path / "other.xyz", copper(8)[2:])
-    assert run(other, "-o", out, "--calculator", "emt", "--resume") == 1
+    assert run(other, "-o", out, "--calculator", "emt", "--resume") == 2
     assert "frame 0 is not structure 0 of the input" in capsys.readouterr().err
     assert out.read_bytes() == before
     out.write_text("notes of mine\n")
-    assert run(source, "-o", out, "--calculator", "emt", "--resume") == 1
+    assert run(source, "-o", out, "--calculator", "emt", "--resume") == 2
     assert "expected an atom count" in capsys.readouterr().err
     assert out.read_text() == "notes of mine\n"
 

@@ -353,11 +353,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run ``camlip label``: 0 if every structure is labelled or skipped, 1 if none could be."""
+    """Run ``camlip label``: 0 if every structure is labelled or skipped, 1 if none could be.
+
+    Raises:
+        LabelError: see `label_file`.
+    """
+    options = dict(parse_option(text) for text in args.option)
+    if args.method is not None:
+        options["method"] = args.method
     try:
-        options = dict(parse_option(text) for text in args.option)
-        if args.method is not None:
-            options["method"] = args.method
         report = label_file(
             args.input,
             args.output,
@@ -366,12 +370,9 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             workers=args.workers,
         )
-    except LabelError as error:
-        print(f"camlip label: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("camlip label: interrupted; go on with --resume", file=sys.stderr)
-        return 130
+        print(f"{args.output}: what is done is saved, go on with --resume", file=sys.stderr)
+        raise
     print(
         f"{args.output}: {report.labelled} labelled, {report.already} already there, "
         f"{len(report.failed)} failed"
