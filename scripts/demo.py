@@ -7,6 +7,7 @@ import argparse
 import base64
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -78,6 +79,21 @@ def ase_results(model: Path, atoms: Atoms) -> dict:
     }
 
 
+def frames(name: str) -> list[Atoms]:
+    """Frames of a bundled file, unpacked first: ASE seeks, which is slow in a compressed file."""
+    return read(io.StringIO(lzma.open(WATER / name, "rt").read()), ":", format="extxyz")
+
+
+def liquid_frames(*names: str) -> list[Atoms]:
+    """Periodic frames of the given files at the temperature of the run."""
+    return [
+        frame
+        for name in names
+        for frame in frames(name)
+        if str(TEMPERATURE) in str(frame.info.get("config_type", "")) and frame.pbc.all()
+    ]
+
+
 def write_lammps(atoms: Atoms, path: Path) -> None:
     write(path, atoms, format="lammps-data", specorder=["H", "O"], masses=True, units="metal")
 
@@ -111,7 +127,7 @@ def lammps_results(model: Path, atoms: Atoms, folder: Path, ranks: int) -> dict:
     deck = HEADER.format(data="atoms.data", precision="double", model=model) + (
         "thermo_modify format float %.12g\n"
         "thermo_style custom step pe pxx pyy pzz pxy pxz pyz\n"
-        'dump 1 all custom 1 forces.dump id fx fy fz\n'
+        "dump 1 all custom 1 forces.dump id fx fy fz\n"
         'dump_modify 1 sort id format float "%.12g"\n'
         "run 0\n"
     )
@@ -195,6 +211,7 @@ def liquid(model: Path, atoms: Atoms, folder: Path, ranks: int, picoseconds: flo
     half = rows[len(rows) // 3 :]
     return {
         "atoms": len(box),
+        "ranks": ranks,
         "picoseconds": picoseconds,
         "temperature": float(half[:, 1].mean()),
         "largest_temperature": float(rows[:, 1].max()),
@@ -206,15 +223,10 @@ def liquid(model: Path, atoms: Atoms, folder: Path, ranks: int, picoseconds: flo
 
 def reference_distribution() -> tuple[np.ndarray, np.ndarray]:
     """Oxygen-oxygen distribution of the reference frames near the temperature of the run."""
-    frames = [
-        frame
-        for name in ("train.xyz.xz", "test.xyz.xz")
-        for frame in read(WATER / name, ":")
-        if "330" in str(frame.info.get("config_type", "")) and frame.pbc.all()
-    ]
-    reach = min(min(frame.cell.lengths()) for frame in frames) / 2 - 0.01
+    images = liquid_frames("train.xyz.xz", "test.xyz.xz")
+    reach = min(min(frame.cell.lengths()) for frame in images) / 2 - 0.01
     bins = int(reach / 0.05)
-    curves = Analysis(frames).get_rdf(reach, bins, elements="O", return_dists=True)
+    curves = Analysis(images).get_rdf(reach, bins, elements="O", return_dists=True)
     distances = np.asarray(curves[0][1])
     return distances, np.mean([curve for curve, _ in curves], axis=0)
 
@@ -260,6 +272,42 @@ def report(path: Path, rows: list[tuple[str, str]], figures: list[tuple[str, str
     )
 
 
+def table(errors: dict, agreement: dict, constant: dict, moving: dict) -> list[tuple[str, str]]:
+    """Rows of the table of results."""
+    energy, forces = errors["energy_per_atom"], errors["forces"]
+    rows = [
+        ("test configurations", str(errors["configurations"])),
+        (
+            "energy error, MAE / RMSE",
+            f"{1e3 * energy['mae']:.2f} / {1e3 * energy['rmse']:.2f} meV/atom",
+        ),
+        (
+            "force error, MAE / RMSE",
+            f"{1e3 * forces['mae']:.1f} / {1e3 * forces['rmse']:.1f} meV/Å",
+        ),
+    ]
+    for name, difference in agreement.items():
+        rows.append(
+            (
+                f"{name} against ASE",
+                f"energy {difference['energy']:.1e} eV, forces {difference['forces']:.1e} eV/Å, "
+                f"stress {difference['stress']:.1e} eV/Å³",
+            )
+        )
+    return [
+        *rows,
+        ("energy drift, 64 molecules, 0.25 fs", f"{1e3 * constant['drift']:.4f} meV/atom/ps"),
+        (
+            f"{moving['atoms']} atoms at {TEMPERATURE} K for {moving['picoseconds']:g} ps",
+            f"mean {moving['temperature']:.0f} K, highest {moving['largest_temperature']:.0f} K",
+        ),
+        (
+            f"speed in LAMMPS, {moving['ranks']} ranks",
+            f"{moving['microseconds_per_atom_step']:.1f} µs per atom and step",
+        ),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "demo")
@@ -279,18 +327,14 @@ def main() -> None:
     errors = evaluate(model)
 
     say("the same structure in ASE and in LAMMPS on 1 and 2 ranks")
-    structure = next(
-        frame
-        for frame in read(WATER / "test.xyz.xz", ":")
-        if "330" in str(frame.info.get("config_type", "")) and frame.pbc.all()
-    )
+    structure = liquid_frames("test.xyz.xz")[0]
     ase = ase_results(model, structure)
     hosts = {
         ranks: lammps_results(model, structure, folder / f"lammps_{ranks}", ranks)
         for ranks in (1, 2)
     }
     agreement = {
-        f"lammps_{ranks}_ranks": {
+        f"LAMMPS, {ranks} rank{'s' * (ranks > 1)}": {
             "energy": abs(host["energy"] - ase["energy"]),
             "forces": float(np.abs(host["forces"] - ase["forces"]).max()),
             "stress": float(np.abs(host["stress"] - ase["stress"]).max()),
@@ -305,26 +349,9 @@ def main() -> None:
     say(f"512 molecules, {arguments.picoseconds:g} ps at {TEMPERATURE} K on {ranks} ranks")
     moving = liquid(model, structure, folder / "liquid", ranks, arguments.picoseconds)
 
-    energy, forces = errors["energy_per_atom"], errors["forces"]
-    rows = [
-        ("training", f"{training_seconds / 60:.1f} minutes"),
-        ("test configurations", str(errors["configurations"])),
-        ("energy error, MAE / RMSE", f"{1e3 * energy['mae']:.2f} / {1e3 * energy['rmse']:.2f} meV/atom"),
-        ("force error, MAE / RMSE", f"{1e3 * forces['mae']:.1f} / {1e3 * forces['rmse']:.1f} meV/Å"),
-        *(
-            (
-                f"LAMMPS on {n} rank{'s' * (n > 1)} against ASE",
-                f"energy {a['energy']:.1e} eV, forces {a['forces']:.1e} eV/Å, "
-                f"stress {a['stress']:.1e} eV/Å³",
-            )
-            for n, a in zip((1, 2), agreement.values(), strict=True)
-        ),
-        ("energy drift, 64 molecules, 0.25 fs", f"{1e3 * constant['drift']:.4f} meV/atom/ps"),
-        ("liquid run", f"{moving['atoms']} atoms, {moving['picoseconds']:g} ps, "
-         f"mean {moving['temperature']:.0f} K, highest {moving['largest_temperature']:.0f} K"),
-        ("speed in LAMMPS", f"{moving['microseconds_per_atom_step']:.1f} µs per atom and step on {ranks} ranks"),
-        ("all of it", f"{(time.perf_counter() - start) / 60:.1f} minutes"),
-    ]  # fmt: skip
+    rows = table(errors, agreement, constant, moving)
+    rows.insert(0, ("training", f"{training_seconds / 60:.1f} minutes"))
+    rows.append(("all of it", f"{(time.perf_counter() - start) / 60:.1f} minutes"))
     report(folder / "report.html", rows, plots(folder, moving, constant))
     numbers = {
         "test_errors": errors,
