@@ -252,7 +252,7 @@ class CartesianMoments(nn.Module):
             for _ in range(config.num_layers - 1)
         )
         self.use_zbl = config.zbl
-        self.zbl = ZBL(self.atomic_numbers)
+        self.zbl = ZBL(self.atomic_numbers, config.cutoff)
         if reference_energies is None:
             reference_energies = [0.0] * self.num_types
         self.register_buffer(

@@ -14,10 +14,11 @@ class ZBL(nn.Module):
               a = 0.4685 / (Z_i^{0.23} + Z_j^{0.23})
 
     with the universal screening function :math:`\phi` and covalent radii R, so that the repulsion
-    ends smoothly where chemical bonds begin.
+    ends smoothly where chemical bonds begin; no later than at the cutoff.
 
     Args:
         atomic_numbers: of the model's types.
+        cutoff: of the model, Angstrom; radii are at most half of it.
 
     Source: Ziegler, Biersack, Littmark, The Stopping and Range of Ions in Matter (1985).
     """
@@ -25,9 +26,10 @@ class ZBL(nn.Module):
     radii: Tensor
     charges: Tensor
 
-    def __init__(self, atomic_numbers: list[int]) -> None:
+    def __init__(self, atomic_numbers: list[int], cutoff: float) -> None:
         super().__init__()
-        self.register_buffer("radii", torch.tensor(covalent_radii[atomic_numbers]))
+        radii = torch.tensor(covalent_radii[atomic_numbers])
+        self.register_buffer("radii", radii.clamp(max=cutoff / 2))
         self.register_buffer("charges", torch.tensor(atomic_numbers, dtype=torch.float64))
 
     def forward(self, distances: Tensor, center_types: Tensor, neighbor_types: Tensor) -> Tensor:
