@@ -1,8 +1,10 @@
 """Runs: they learn, resume to the same numbers, and stop with a reason."""
 
 import csv
+import errno
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import yaml
 from ase.io import read, write
 
 from camlip.models import evaluate
-from camlip.train import Trainer, TrainingError, load_checkpoint
+from camlip.train import Trainer, TrainingError, load_checkpoint, setup
 from camlip.train import checkpoint as checkpoint_module
 from camlip.train.checkpoint import CheckpointError, read_checkpoint, save_checkpoint
 from camlip.train.ema import ExponentialMovingAverage
@@ -138,12 +140,11 @@ def test_a_failed_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     save_checkpoint(path, {"value": torch.ones(3)})
     before = path.read_bytes()
 
-    def full_disk(content, file):
-        file.write(b"half of it")
-        raise RuntimeError("basic_ios::clear: iostream error")
+    def full_disk(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint_module.torch, "save", full_disk)
-    with pytest.raises(OSError, match="cannot write"):
+    monkeypatch.setattr(checkpoint_module.os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, {"value": torch.zeros(3)})
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
@@ -173,6 +174,28 @@ def test_a_run_directory_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cannot be written"):
         Trainer(config(tmp_path, run_dir=str(tmp_path / "file" / "run")))
+
+
+def test_a_disk_that_is_too_small_is_noticed_before_training(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
+    monkeypatch.setattr(setup.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(TrainingError, match=r"1\.0 MB are free.*needs about"):
+        Trainer(config(tmp_path))
+
+
+def test_a_disk_that_fills_up_does_not_end_the_run(tmp_path, monkeypatch, capsys):
+    trainer = Trainer(config(tmp_path))
+    save = trainer.save
+
+    def full_for_a_while(name):
+        if 0 < trainer.state.step < 17:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(name)
+
+    monkeypatch.setattr(trainer, "save", full_for_a_while)
+    assert trainer.fit()
+    assert "No space left" in capsys.readouterr().err
+    load_checkpoint(trainer.run_dir / "last.ckpt")
 
 
 def test_resuming_with_other_data_or_another_model_is_refused(uninterrupted, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 from pathlib import Path
@@ -41,13 +42,12 @@ def save_checkpoint(path: str | os.PathLike[str], content: dict[str, Any]) -> No
         "version": camlip.__version__,
         **content,
     }
+    # In memory first: torch's own writer hides a full disk behind an error of its own.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     try:
         with partial.open("wb") as file:
-            try:
-                torch.save(content, file)
-            except RuntimeError as error:
-                # torch's zip writer hides the reason (a full disk) behind a RuntimeError.
-                raise OSError(f"cannot write '{partial}': {error}") from error
+            file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

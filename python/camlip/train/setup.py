@@ -82,15 +82,13 @@ def open_run_dir(run_dir: Path, resume: bool, overwrite: bool) -> dict[str, Any]
             f"run_dir '{run_dir}': cannot be written: {error.strerror}; free some space or choose "
             "another one with --set run_dir=..."
         ) from error
-    present = [p for name in ("last.ckpt", "best.ckpt") if (p := run_dir / name).exists()]
-    if not present:
-        if resume:
-            logger.warning("run_dir '%s': no checkpoint yet, the run begins", run_dir)
-        return None
+    present = checkpoints_in(run_dir)
     if resume:
-        contents = [read_checkpoint(path) for path in present]
-        # A crash may have come between the writing of the two.
-        return max(contents, key=lambda content: content["progress"]["step"])
+        if not present:
+            logger.warning("run_dir '%s': no checkpoint yet, the run begins", run_dir)
+        return newest_checkpoint(run_dir)
+    if not present:
+        return None
     if not overwrite:
         raise TrainingError(
             f"run_dir '{run_dir}': holds a run already ({present[0].name}); continue it with "
@@ -100,6 +98,34 @@ def open_run_dir(run_dir: Path, resume: bool, overwrite: bool) -> dict[str, Any]
         path.unlink()
     shutil.rmtree(run_dir / "tensorboard", ignore_errors=True)
     return None
+
+
+def checkpoints_in(run_dir: Path) -> list[Path]:
+    """The checkpoints that a run directory has."""
+    return [p for name in ("last.ckpt", "best.ckpt") if (p := run_dir / name).exists()]
+
+
+def newest_checkpoint(run_dir: Path) -> dict[str, Any] | None:
+    """Content of the checkpoint to go on from; a crash may have come between two of them."""
+    contents = [read_checkpoint(path) for path in checkpoints_in(run_dir)]
+    return max(contents, key=lambda content: content["progress"]["step"], default=None)
+
+
+def check_space(run_dir: Path, model: nn.Module) -> None:
+    """Make sure that the checkpoints and logs of a run fit onto the disk.
+
+    Raises:
+        TrainingError: they do not.
+    """
+    # Weights, averages and up to four more copies in the optimizer; two files and a partial one.
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    needed = 3 * 6 * weights + (2 << 20)
+    free = shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise TrainingError(
+            f"run_dir '{run_dir}': {free / 2**20:.1f} MB are free on this disk, the run needs "
+            f"about {needed / 2**20:.1f} MB; free some space or choose another one with --set run_dir=..."
+        )
 
 
 def check_resumable(

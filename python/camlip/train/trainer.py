@@ -6,6 +6,7 @@ import dataclasses
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,12 @@ class Trainer:
             setup.configure_gpu(options.deterministic)
         torch.manual_seed(config.seed)
 
-        content = setup.open_run_dir(self.run_dir, resume, overwrite)
+        content = None
+        if self.processes.is_main:
+            content = setup.open_run_dir(self.run_dir, resume, overwrite)
+        self.processes.wait()
+        if resume and not self.processes.is_main:
+            content = setup.newest_checkpoint(self.run_dir)
         self.datasets: Datasets = load_datasets(config, None if self.processes.is_main else False)
         self.fingerprint = self.datasets.fingerprints()
         if content is not None:
@@ -92,6 +98,7 @@ class Trainer:
         self.model = setup.make_model(config, self.datasets, content, self.device, self.dtype)
         self.ema = ExponentialMovingAverage(self.model, options.ema)
         self.optimizer = setup.make_optimizer(self.model, options)
+        setup.check_space(self.run_dir, self.model)
         self.parameters = [p for p in self.model.parameters() if p.numel() > 0]
         self.sampler = BatchSampler(
             self.datasets.train,
@@ -302,7 +309,7 @@ class Trainer:
         self.bar.validated(row)
         for writer in (self.csv, self.board):
             if writer is not None:
-                writer.add(row)
+                self._tolerant(lambda writer=writer: writer.add(row))
         if best:
             self._try_save("best.ckpt")
 
@@ -366,12 +373,15 @@ class Trainer:
             torch.cuda.set_rng_state(content["rng"]["cuda"], self.device)
 
     def _try_save(self, name: str) -> None:
-        """Save; a disk that is full for a while does not end the run."""
+        self._tolerant(lambda: self.save(name))
+        self._saved = time.monotonic()
+
+    def _tolerant(self, write: Callable[[], None]) -> None:
+        """Write; a disk that is full for a while does not end the run."""
         try:
-            self.save(name)
+            write()
         except OSError as error:
-            self._saved = time.monotonic()
-            print(f"\nwarning: {self.run_dir / name}: not written: {error}", file=sys.stderr)
+            print(f"\nwarning: {self.run_dir}: not written: {error}", file=sys.stderr)
 
     def _save_now_and_then(self) -> None:
         due = (time.monotonic() - self._saved) / 60 >= self.config.train.checkpoint_every_minutes
