@@ -21,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: venv build test test-cpp test-python lint format demo clean
+.PHONY: venv build test test-cpp test-sanitize test-python lint format demo clean
 
 venv: $(VENV)/.installed
 
@@ -48,10 +48,18 @@ test-cpp: venv $(VENV)/.tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/cpp -j $(JOBS)
 	$(BIN)/ctest --test-dir build/cpp --output-on-failure -j $(JOBS)
 
+# The same tests under address and undefined-behavior sanitizers: above all the file reader.
+test-sanitize: venv $(VENV)/.tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B build/sanitize -G Ninja -DCAMLIP_BUILD_TESTS=ON \
+	  -DCAMLIP_PYTHON=OFF -DCAMLIP_LAMMPS=OFF -DCAMLIP_CPU=OFF \
+	  -DCAMLIP_SANITIZE='address;undefined' -DCMAKE_BUILD_TYPE=Release
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize -j $(JOBS)
+	$(BIN)/ctest --test-dir build/sanitize --output-on-failure -j $(JOBS)
+
 test-python: venv
 	$(BIN)/python -m pytest --doctest-modules --pyargs camlip tests
 
-test: test-cpp test-python
+test: test-cpp test-sanitize test-python
 
 lint: venv
 	$(BIN)/ruff check .
