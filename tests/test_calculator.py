@@ -1,6 +1,7 @@
 """The ASE calculator: what a user of ASE expects of one."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -237,3 +238,21 @@ assert not loaded & {{"torch", "vesin", "matplotlib"}}, loaded
         capture_output=True,
         env={"PYTHONPATH": str(Path(camlip.__file__).parents[1]), "PATH": "/usr/bin:/bin"},
     )
+
+
+def test_the_example_runs(file, silicon, tmp_path):
+    write(tmp_path / "si.xyz", silicon)
+    script = Path(__file__).parents[1] / "examples" / "ase" / "dynamics.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(file), "si.xyz", "--steps", "10"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(camlip.__file__).parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("relaxed: ")
+    frames = read(tmp_path / "trajectory.xyz", ":")
+    assert len(frames) == 11
+    assert all(np.isfinite(frame.get_forces()).all() for frame in frames)

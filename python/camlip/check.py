@@ -181,7 +181,8 @@ def check_parity(subject: Subject) -> Iterator[Outcome]:
         paths = simd_paths(model) if backend == "cpu" else ["auto"]
         variants += [(backend, "mixed", simd) for simd in paths]
     for backend, precision, simd in variants:
-        engine = subject.engine(backend, precision, **({} if simd == "auto" else {"simd": simd}))
+        options: dict[str, Any] = {} if simd == "auto" else {"simd": simd}
+        engine = subject.engine(backend, precision, **options)
         name = f"{backend} {precision} {simd}".removesuffix(" auto")
         limits = DOUBLE if precision == "double" else MIXED_ANY_MODEL
         difference = compare(name, structures, expected, engine_evaluator(engine), limits)

@@ -57,7 +57,7 @@ def random_model(
         random_structure(numbers, size, seed + 1, pbc=[True, True, False]),
         random_structure(numbers, 9, seed + 2, pbc=False),
         # Crystals: the same neighbor many times over gives the largest invariants.
-        *(random_structure(np.roll(numbers, k)[:2], 2, seed + 3 + k) for k in range(8)),
+        *(random_structure(np.roll(numbers, k)[:2].tolist(), 2, seed + 3 + k) for k in range(8)),
     ]
     edge_index, vectors = _joined(structures, config.cutoff)
     types = torch.from_numpy(

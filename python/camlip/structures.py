@@ -79,9 +79,9 @@ def sample_structures(atomic_numbers: Sequence[int], seed: int = 0) -> dict[str,
         ``bulk``, ``slab``, ``molecule``, ``small_cell`` (triclinic, smaller than any sensible
         cutoff), ``atom`` (isolated) and ``empty``.
     """
-    chosen = np.asarray(atomic_numbers)
+    chosen = [int(z) for z in atomic_numbers]
     if len(chosen) > 4:
-        chosen = chosen[np.linspace(0, len(chosen) - 1, 4).astype(int)]
+        chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, 4).astype(int)]
     small = random_structure(chosen[:2], 2, seed + 3)
     small.set_cell(small.cell.array @ [[1, 0, 0], [0.45, 1, 0], [-0.3, 0.4, 1]], scale_atoms=True)
     return {
@@ -89,6 +89,6 @@ def sample_structures(atomic_numbers: Sequence[int], seed: int = 0) -> dict[str,
         "slab": random_structure(chosen, 16, seed + 1, pbc=[True, True, False]),
         "molecule": random_structure(chosen, 9, seed + 2, pbc=False),
         "small_cell": small,
-        "atom": Atoms(numbers=[int(chosen[-1])], positions=[[1.0, 2.0, 3.0]]),
+        "atom": Atoms(numbers=[chosen[-1]], positions=[[1.0, 2.0, 3.0]]),
         "empty": Atoms(),
     }

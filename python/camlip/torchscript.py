@@ -32,6 +32,8 @@ class ExportedModel(nn.Module):
         model: a model of ``camlip.models``; its parameters stop requiring gradients.
     """
 
+    type_of_number: Tensor
+    precision: Tensor
     # TorchScript reads these annotations: no `from __future__ import annotations` here.
     cutoff: float
     atomic_numbers: list[int]
@@ -48,15 +50,17 @@ class ExportedModel(nn.Module):
         for index, number in enumerate(self.atomic_numbers):
             types[number] = index
         self.register_buffer("type_of_number", types)
+        # Empty; takes the type of the parameters in .float() and .double().
+        self.register_buffer("precision", torch.zeros(0, dtype=next(model.parameters()).dtype))
 
     def forward(
         self, positions: Tensor, atomic_numbers: Tensor, edge_index: Tensor, edge_shifts: Tensor
     ) -> dict[str, Tensor]:
         """Energies, forces and virial; see the class."""
         num_atoms = atomic_numbers.shape[0]
-        dtype = self.model.mixing.dtype
+        dtype = self.precision.dtype
         device = positions.device
-        types = self.type_of_number[atomic_numbers.clamp(0, 255)]
+        types = self.type_of_number.index_select(0, atomic_numbers.clamp(0, 255))
         if bool((types < 0).any()):
             unknown = atomic_numbers[types < 0]
             raise ValueError(
@@ -74,7 +78,9 @@ class ExportedModel(nn.Module):
         gradient = torch.zeros_like(vectors)
         if num_atoms > 0:
             # TorchScript's torch.tensor(list) rounds to float32 on the way to float64.
-            reference = torch.zeros(len(self.reference_energies), dtype=torch.float64, device=device)
+            reference = torch.zeros(
+                len(self.reference_energies), dtype=torch.float64, device=device
+            )
             for index, energy in enumerate(self.reference_energies):
                 reference[index].fill_(energy)
             grad_mode = torch.is_grad_enabled()
