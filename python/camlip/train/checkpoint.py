@@ -100,15 +100,6 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Whether the file is a checkpoint of training, rather than an exported model."""
-    try:
-        read_checkpoint(path)
-    except CheckpointError:
-        return False
-    return True
-
-
 def build_model(architecture: str, description: dict[str, Any]) -> CartesianMoments:
     """Model of the shape that ``describe()`` told, with fresh weights."""
     if architecture not in ARCHITECTURES:

@@ -124,7 +124,8 @@ def check_space(run_dir: Path, model: nn.Module) -> None:
     if free < needed:
         raise TrainingError(
             f"run_dir '{run_dir}': {free / 2**20:.1f} MB are free on this disk, the run needs "
-            f"about {needed / 2**20:.1f} MB; free some space or choose another one with --set run_dir=..."
+            f"about {needed / 2**20:.1f} MB; free some space or choose another one with "
+            "--set run_dir=..."
         )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +24,8 @@ from camlip.train.metrics import ErrorSums
 from camlip.train.schedule import Schedule
 from camlip.train.schema import TrainConfig
 from camlip.train.setup import TrainingError
+from camlip.train.state import State, capture, restore
 from camlip.train.validation import Validator, name_culprits
-
-
-@dataclass
-class State:
-    """How far a run is; part of the checkpoint.
-
-    Attributes:
-        epoch: epochs completed.
-        batch: batches of the current epoch completed.
-        step: optimizer steps.
-        minutes: wall-clock time spent.
-        stage: 1 or 2.
-        best_loss: smallest validation loss of this stage.
-        best_epoch: epoch of it.
-        bad_validations: validations since then.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    minutes: float = 0.0
-    stage: int = 1
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    bad_validations: int = 0
 
 
 class Trainer:
@@ -88,7 +62,9 @@ class Trainer:
         self.processes.wait()
         if resume and not self.processes.is_main:
             content = setup.newest_checkpoint(self.run_dir)
-        self.datasets: Datasets = load_datasets(config, None if self.processes.is_main else False)
+        self.datasets: Datasets = load_datasets(
+            config, None if self.processes.is_main and config.log.progress else False
+        )
         self.fingerprint = self.datasets.fingerprints()
         if content is not None:
             setup.check_resumable(config, content, self.fingerprint, self.processes.world_size)
@@ -114,10 +90,9 @@ class Trainer:
         )
         self.state = State()
         self.history: list[dict[str, Any]] = []
-        self.errors: dict[str, Any] = {}
-        self._new_sums()
+        self.new_sums()
         if content is not None:
-            self._restore(content)
+            restore(self, content)
         self._stop = False
         self._base_minutes = self.state.minutes
         self._started = time.monotonic()
@@ -297,7 +272,7 @@ class Trainer:
             **valid_errors.summary("valid"),
             "best": int(best),
         }
-        self._new_sums()
+        self.new_sums()
         self.history.append(row)
         self.schedule.validated(best)
         if best:
@@ -313,7 +288,8 @@ class Trainer:
         if best:
             self._try_save("best.ckpt")
 
-    def _new_sums(self) -> None:
+    def new_sums(self) -> None:
+        """Begin new sums of the training errors, as after each validation."""
         self.train_errors = ErrorSums(self.device)
         self.train_sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.train_counts = torch.zeros(3, dtype=torch.float64, device=self.device)
@@ -326,51 +302,8 @@ class Trainer:
         Raises:
             OSError: it cannot be written; older ones are left as they were.
         """
-        save_checkpoint(self.run_dir / name, self.content())
+        save_checkpoint(self.run_dir / name, capture(self))
         self._saved = time.monotonic()
-
-    def content(self) -> dict[str, Any]:
-        """Content of a checkpoint."""
-        rng = {"torch": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state(self.device)
-        return {
-            "architecture": setup.ARCHITECTURE,
-            "model": self.model.describe(),
-            "state": self.model.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "progress": dataclasses.asdict(self.state),
-            "running": {
-                "errors": self.train_errors.values,
-                "sums": self.train_sums,
-                "counts": self.train_counts,
-            },
-            "rng": rng,
-            "config": self.config.model_dump(),
-            "history": self.history,
-            "fingerprint": self.fingerprint,
-            "errors": self.errors,
-            "world_size": self.processes.world_size,
-        }
-
-    def _restore(self, content: dict[str, Any]) -> None:
-        """Take over everything but the weights of the model, which are there already."""
-        self.ema.load_state_dict(content["ema"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.schedule.load_state_dict(content["schedule"])
-        self.state = State(**content["progress"])
-        self.history = list(content["history"])
-        self.sampler.set_epoch(self.state.epoch)
-        if self.processes.is_main:
-            # The sums of all processes; the others go on from zero.
-            self.train_errors.values.copy_(content["running"]["errors"])
-            self.train_sums.copy_(content["running"]["sums"])
-            self.train_counts.copy_(content["running"]["counts"])
-        torch.set_rng_state(content["rng"]["torch"])
-        if self.device.type == "cuda" and "cuda" in content["rng"]:
-            torch.cuda.set_rng_state(content["rng"]["cuda"], self.device)
 
     def _try_save(self, name: str) -> None:
         self._tolerant(lambda: self.save(name))
