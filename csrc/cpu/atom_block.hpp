@@ -125,10 +125,8 @@ inline void readout(const Parameters<T>& p, const LayerData<T>& layer, const Job
         for (int n = 0; n < hs; ++n) s.hidden[atom * hs + n] = bias[n];
         for (int n = 0; n < hs; ++n) s.layer1[atom * hs + n] = layer.readout_bias[n];
     }
-    for (int first = 0; first < size; first += p.channel_stride) {
-        gemm<T, true>(block.size, p.channel_stride, hs / W, {s.invariants + first, size, 1},
-                      layer.hidden + static_cast<long>(first) * hs, hs, s.hidden, hs);
-    }
+    gemm<T, true>(block.size, size, hs / W, {s.invariants, size, 1}, layer.hidden, hs, s.hidden,
+                  hs);
     for (int n = 0; n < block.size * hs; n += W) {
         const V x = load<T>(s.hidden + n);
         store<T>(s.active + n, x * sigmoid<T>(x));

@@ -4,14 +4,17 @@
 //     C[r, :] (+)= sum over k < depth of A(r, k) B[k, :]
 //
 // A is read element by element with any strides (so it may be transposed), rows of B and C are
-// contiguous and num_vectors SIMD vectors wide.  A tile of C stays in registers over all k, and is
-// added to what is there at the end, so that long sums can be made of short ones (rounding).
+// contiguous and num_vectors SIMD vectors wide.  A tile of C stays in registers over a part of k and
+// is added to what is there at the end.
 #ifndef CAMLIP_CPU_LINEAR_HPP
 #define CAMLIP_CPU_LINEAR_HPP
 
 #include "cpu/simd.hpp"
 
 namespace camlip::cpu::CAMLIP_ISA {
+
+// A sum over k is made of parts of this length: rounding errors grow with the length of a sum.
+constexpr int kLongestSum = 32;
 
 template <class T>
 struct Matrix {  // element (r, k) at data[r * row + k * column]
@@ -72,8 +75,8 @@ inline void gemm_rows(int rows, int depth, Matrix<T> a, const T* b, long b_strid
 }
 
 template <class T, bool kAdd>
-inline void gemm(int rows, int depth, int num_vectors, Matrix<T> a, const T* b, long b_stride, T* c,
-                 long c_stride) {
+inline void gemm_part(int rows, int depth, int num_vectors, Matrix<T> a, const T* b, long b_stride,
+                      T* c, long c_stride) {
     constexpr int W = kLanes<T>;
     constexpr int kWide = CAMLIP_VECTOR_BYTES == 64 ? 4 : 2;  // registers: 32, otherwise 16
     int n = 0;
@@ -92,6 +95,18 @@ inline void gemm(int rows, int depth, int num_vectors, Matrix<T> a, const T* b, 
     }
     if (n < num_vectors) {
         gemm_rows<T, 8, 1, kAdd>(rows, depth, a, b + n * W, b_stride, c + n * W, c_stride);
+    }
+}
+
+template <class T, bool kAdd>
+inline void gemm(int rows, int depth, int num_vectors, Matrix<T> a, const T* b, long b_stride, T* c,
+                 long c_stride) {
+    const int first = depth < kLongestSum ? depth : kLongestSum;
+    gemm_part<T, kAdd>(rows, first, num_vectors, a, b, b_stride, c, c_stride);
+    for (int k = first; k < depth; k += kLongestSum) {
+        const int part = depth - k < kLongestSum ? depth - k : kLongestSum;
+        gemm_part<T, true>(rows, part, num_vectors, {a.data + k * a.column, a.row, a.column},
+                           b + k * b_stride, b_stride, c, c_stride);
     }
 }
 
