@@ -1,5 +1,9 @@
 """What every architecture offers, and energies, forces and virials derived from it."""
 
+# Submodules of nn.Module are "Tensor | Module" to a type checker.
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportIndexIssue=false
+
 from typing import Any, Protocol
 
 import torch
@@ -64,9 +68,13 @@ def evaluate(
             "atomic_energies": atomic,
         }
         if forces:
-            (gradient,) = torch.autograd.grad(
-                interaction.sum(), edge_vectors, create_graph=training, allow_unused=True
-            ) if interaction.requires_grad else (torch.zeros_like(edge_vectors),)
+            (gradient,) = (
+                torch.autograd.grad(
+                    interaction.sum(), edge_vectors, create_graph=training, allow_unused=True
+                )
+                if interaction.requires_grad
+                else (torch.zeros_like(edge_vectors),)
+            )
             if gradient is None:
                 gradient = torch.zeros_like(edge_vectors)
             centers, neighbors = batch.edge_index[0], batch.edge_index[1]

@@ -1,5 +1,9 @@
 """The architecture ``cartesian_moments``: narrow edges, wide atoms (docs/derivations.md)."""
 
+# Submodules of nn.Module are "Tensor | Module" to a type checker.
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportIndexIssue=false
+
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -125,12 +129,8 @@ class AtomBlock(nn.Module):
     def __init__(self, config: CartesianMomentsConfig, num_types: int) -> None:
         super().__init__()
         per_element = config.per_element_products and num_types <= 10
-        self.contraction = Contraction(
-            config.max_rank, config.num_channels, num_types, per_element
-        )
-        self.hidden = Invariants(
-            config.max_rank, config.num_channels, config.num_hidden, num_types
-        )
+        self.contraction = Contraction(config.max_rank, config.num_channels, num_types, per_element)
+        self.hidden = Invariants(config.max_rank, config.num_channels, config.num_hidden, num_types)
         self.readout = Readout(config.num_hidden)
 
     def forward(self, moments: Tensor, types: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -308,9 +308,7 @@ class CartesianMoments(nn.Module):
         """
         return self.run(edge_vectors, edge_index, types, False)
 
-    def run(
-        self, edge_vectors: Tensor, edge_index: Tensor, types: Tensor, measure: bool
-    ) -> Tensor:
+    def run(self, edge_vectors: Tensor, edge_index: Tensor, types: Tensor, measure: bool) -> Tensor:
         """As :meth:`forward`; with ``measure`` the scales of the invariants are set on the way."""
         centers = edge_index[0]
         neighbors = edge_index[1]

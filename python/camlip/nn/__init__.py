@@ -1,4 +1,4 @@
-"""The mathematics of the models: pure functions first, modules that hold their parameters second."""
+"""The mathematics of the models: pure functions first, then modules that hold parameters."""
 
 from camlip.nn.contraction import Contraction, contraction_paths, coupling
 from camlip.nn.messages import MessageMoments, Messages

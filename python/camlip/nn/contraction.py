@@ -39,9 +39,7 @@ def coupling(a: int, b: int, c: int) -> np.ndarray:
     first, second, third = stf_tensors(a), stf_tensors(b), stf_tensors(c)
     left, right = "abc"[: a - k], "def"[: b - k]
     inner = "ghi"[:k]
-    tensor = np.einsum(
-        f"x{left}{inner},y{right}{inner},z{left}{right}->xyz", first, second, third
-    )
+    tensor = np.einsum(f"x{left}{inner},y{right}{inner},z{left}{right}->xyz", first, second, third)
     tensor *= math.sqrt((2 * c + 1) / np.sum(tensor**2))
     tensor[np.abs(tensor) < 1e-14] = 0.0
     tensor.flags.writeable = False
@@ -78,12 +76,7 @@ def pair_products(max_rank: int) -> list[tuple[int, int, list[tuple[int, int]], 
             paths = [path for path in contraction_paths(max_rank) if path[:2] == (a, b)]
             if not paths:
                 continue
-            pairs = [
-                (x, y)
-                for x in range(2 * a + 1)
-                for y in range(2 * b + 1)
-                if a != b or x <= y
-            ]
+            pairs = [(x, y) for x in range(2 * a + 1) for y in range(2 * b + 1) if a != b or x <= y]
             rows = []
             for path in paths:
                 tensor = coupling(*path)
@@ -155,9 +148,7 @@ class Contraction(nn.Module):
             torch.cat(flat) if flat else torch.zeros(0, dtype=torch.float64),
             persistent=False,
         )
-        self.register_buffer(
-            "path_of_row", torch.tensor(paths, dtype=torch.long), persistent=False
-        )
+        self.register_buffer("path_of_row", torch.tensor(paths, dtype=torch.long), persistent=False)
         self.register_buffer(
             "component_of_row", torch.tensor(components, dtype=torch.long), persistent=False
         )

@@ -35,7 +35,7 @@ class Messages(nn.Module):
         self.vector = nn.Parameter(torch.randn(num_channels, num_vectors) / math.sqrt(num_channels))
 
     def forward(self, hidden: Tensor, contracted: Tensor) -> Tensor:
-        """Node features (N, P0 + 3 P1): scalars, then vectors as x of all p, y of all p, z of all p.
+        """Node features (N, P0 + 3 P1): scalars, then vectors: x of all p, y of all p, z of all p.
 
         Args:
             hidden: h of the atom block, shape (N, H).

@@ -33,9 +33,7 @@ def pad_edges(values: Tensor, slots: Tensor, num_atoms: int, width: int) -> Tens
     return padded.index_copy(0, slots, values).view(num_atoms, width, values.shape[1])
 
 
-def moments(
-    basis: Tensor, radial: Tensor, slots: Tensor, num_atoms: int, width: int
-) -> Tensor:
+def moments(basis: Tensor, radial: Tensor, slots: Tensor, num_atoms: int, width: int) -> Tensor:
     r"""Atomic moments of layer 1.
 
     .. math:: a_{m i k} = \sum_{e \in E(i)} g_{e k}\, Y_m(\hat r_e)

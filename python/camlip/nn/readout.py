@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def invariants(moments: Tensor, contracted: Tensor, max_rank: int) -> Tensor:
-    r"""All invariants of an atom: :math:`A^0,\; A^l\!\cdot\!A^l,\; D^l\!\cdot\!A^l,\; D^l\!\cdot\!D^l`.
+    r"""Invariants of an atom: :math:`A^0,\; A^l\!\cdot\!A^l,\; D^l\!\cdot\!A^l,\; D^l\!\cdot\!D^l`.
 
     Args:
         moments: A, shape ((L+1)^2, N, C).
