@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from ase import Atoms
-from ase.geometry.analysis import Analysis
+from ase.geometry.rdf import get_rdf
 from ase.io import read, write
 
 mpl.use("Agg")
@@ -226,9 +226,8 @@ def reference_distribution() -> tuple[np.ndarray, np.ndarray]:
     images = liquid_frames("train.xyz.xz", "test.xyz.xz")
     reach = min(min(frame.cell.lengths()) for frame in images) / 2 - 0.01
     bins = int(reach / 0.05)
-    curves = Analysis(images).get_rdf(reach, bins, elements="O", return_dists=True)
-    distances = np.asarray(curves[0][1])
-    return distances, np.mean([curve for curve, _ in curves], axis=0)
+    curves = [get_rdf(image, reach, bins, elements=[8, 8]) for image in images]
+    return curves[0][1], np.mean([curve for curve, _ in curves], axis=0)
 
 
 def picture(figure: plt.Figure) -> str:
