@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.utils.data
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from camlip.data import (
@@ -19,13 +15,14 @@ from camlip.data import (
     Batch,
     DataError,
     Dataset,
-    Item,
     StoredDataset,
     Structure,
+    Subset,
     collate,
     fingerprint,
     load_split,
     read_structures,
+    split_indices,
 )
 from camlip.train.schema import TrainConfig
 
@@ -97,10 +94,11 @@ def load_datasets(config: TrainConfig, progress: bool | None = None) -> Datasets
 
     train = build(sets["train"])
     if isinstance(sets["train"], Path) and not data.valid:
-        order = np.random.default_rng(config.seed).permutation(len(train))
-        number = min(max(round(data.valid_fraction * len(train)), 1), len(train) - 1)
-        valid: AnyDataset = Part(train, np.sort(order[:number]))
-        train = Part(train, np.sort(order[number:]))
+        kept, held_out = split_indices(
+            train.structures, data.split, data.valid_fraction, config.seed
+        )
+        valid: AnyDataset = Subset(train, held_out)
+        train = Subset(train, kept)
     else:
         valid = build(sets["valid"])
     return Datasets(train, valid, build(sets["test"]) if sets["test"] else None, numbers)
@@ -122,51 +120,6 @@ def elements(content: list[Structure] | Path) -> set[int]:
     if isinstance(content, Path):
         return set(StoredDataset(content).atomic_numbers)
     return {int(z) for s in content for z in np.unique(s.atomic_numbers)}
-
-
-class Part(torch.utils.data.Dataset[Item]):
-    """Some structures of a data set, with the interface of a data set.
-
-    Args:
-        dataset: all of them.
-        indices: the chosen ones, ascending.
-    """
-
-    def __init__(self, dataset: AnyDataset, indices: NDArray[np.int64]) -> None:
-        self.dataset = dataset
-        self.indices = indices
-        self.atomic_numbers = dataset.atomic_numbers
-        self.cutoff = dataset.cutoff
-        self.num_atoms = dataset.num_atoms[indices]
-        self.num_edges = dataset.num_edges[indices]
-
-    @property
-    def structures(self) -> Sequence[Structure]:
-        """The chosen structures, read one at a time."""
-        return PartStructures(self)
-
-    def __len__(self) -> int:
-        """Return the number of structures."""
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Item:
-        """Return one structure with its neighbor list."""
-        return dataclasses.replace(self.dataset[int(self.indices[index])], index=index)
-
-
-class PartStructures(Sequence[Structure]):
-    """Structures of a :class:`Part`."""
-
-    def __init__(self, part: Part) -> None:
-        self.part = part
-
-    def __len__(self) -> int:
-        """Return the number of structures."""
-        return len(self.part)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return one structure; slices are not supported."""
-        return self.part.dataset.structures[int(self.part.indices[index])]
 
 
 def batches(
