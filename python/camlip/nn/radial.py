@@ -17,8 +17,8 @@ def envelope(x: Tensor) -> Tensor:
     Returns:
         Same shape as ``x``.
 
-    >>> envelope(torch.tensor([0.0, 1.0, 2.0]))
-    tensor([1., 0., 0.])
+    >>> envelope(torch.tensor([0.0, 0.5, 1.0]))
+    tensor([1.0000, 0.8555, 0.0000])
     """
     x6 = x.pow(6)
     return (1 - x6 * (28 - 48 * x + 21 * x * x)) * (x < 1)
