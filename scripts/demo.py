@@ -242,7 +242,7 @@ def plots(folder: Path, moving: dict, constant: dict) -> list[tuple[str, str]]:
     figures = []
     r, g = reference_distribution()
     figure, axes = plt.subplots(figsize=(6, 4))
-    axes.plot(r, g, "k.", label="reference frames (GFN-xTB), 32 molecules")
+    axes.plot(r, g, "k.", label="frames of the data set (mostly SPC/Fw sampling)")
     axes.plot(moving["r"], moving["g"], label="camlip, 512 molecules, LAMMPS")
     axes.set(xlabel="O-O distance (Å)", ylabel="g(r)", xlim=(2, 7))
     axes.legend()
