@@ -125,8 +125,8 @@ def lammps_results(model: Path, atoms: Atoms, folder: Path, ranks: int) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     write_lammps(atoms, folder / "atoms.data")
     deck = HEADER.format(data="atoms.data", precision="double", model=model) + (
-        "thermo_modify format float %.12g\n"
         "thermo_style custom step pe pxx pyy pzz pxy pxz pyz\n"
+        "thermo_modify format float %.12g\n"
         "dump 1 all custom 1 forces.dump id fx fy fz\n"
         'dump_modify 1 sort id format float "%.12g"\n'
         "run 0\n"
