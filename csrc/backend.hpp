@@ -44,14 +44,20 @@ struct NeighborList {
 };
 
 // What is wanted; a null pointer is not computed.  Arrays are added to.
+//
+// With seeds c_i everything that is a derivative is one of sum_i c_i E_i instead of sum_i E_i;
+// energies stay what they are.  Training asks for parameters, nobody else.
 struct Outputs {
     double* energy = nullptr;           // (1)
     double* atomic_energies = nullptr;  // (N)
     double* forces = nullptr;           // (N + G, 3)
     double* virial = nullptr;           // (3, 3)
     double* centroid_virial = nullptr;  // (N + G, 3, 3)
+    const double* seeds = nullptr;      // (N)
+    std::vector<Layer>* parameters = nullptr;  // dE/d(parameter), shapes of the model
 
-    bool gradients() const { return forces || virial || centroid_virial; }
+    bool gradients() const { return forces || virial || centroid_virial || parameters; }
+    double seed(std::size_t i) const { return seeds ? seeds[i] : 1.0; }
 };
 
 enum class Precision { kMixed, kDouble };
@@ -105,6 +111,11 @@ class Backend {
     virtual void edges_backward(int layer, const double* h, double* h_bar) = 0;
 
     virtual BackendInfo info() const = 0;
+
+    // For training.  Whether Outputs may ask for parameters and give seeds ...
+    virtual bool has_parameter_gradient() const { return false; }
+    // ... and what to do after the model's parameters changed: folds and tabulates anew.
+    virtual void parameters_changed() {}
 };
 
 // Each backend offers make_<name>_backend of this type, declared in <name>/backend_<name>.hpp and

@@ -78,11 +78,7 @@ bool all_finite(const double* values, std::int64_t count) {
 
 }  // namespace
 
-Engine::Engine(const Model& model, const EngineOptions& options)
-    : model_(model),
-      architecture_(find_architecture(model.architecture)),
-      neighbors_(model.config.cutoff, options.skin < 0 ? kDefaultSkin : options.skin, true,
-                 options.num_threads) {
+BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
     BackendOptions chosen;
     chosen.precision = parse_precision(options.precision);
     chosen.simd = options.simd;
@@ -95,9 +91,6 @@ Engine::Engine(const Model& model, const EngineOptions& options)
                             ", expected at least 0");
     chosen.num_threads = options.num_threads;
     chosen.active_types = parse_active_types(options.active_types, model.num_types());
-    active_.assign(static_cast<std::size_t>(model.num_types()), false);
-    for (const int type : chosen.active_types) active_[static_cast<std::size_t>(type)] = true;
-
     // "cuda:1" is device 1 of backend "cuda".
     std::string name = options.backend;
     const std::size_t colon = name.find(':');
@@ -110,8 +103,20 @@ Engine::Engine(const Model& model, const EngineOptions& options)
         name.resize(colon);
     }
     const BackendEntry& entry = find_backend(name);
-    backend_name_ = entry.name;
-    backend_ = entry.make(model, chosen);
+    return {entry.name, entry.make, chosen};
+}
+
+Engine::Engine(const Model& model, const EngineOptions& options)
+    : model_(model),
+      architecture_(find_architecture(model.architecture)),
+      neighbors_(model.config.cutoff, options.skin < 0 ? kDefaultSkin : options.skin, true,
+                 options.num_threads) {
+    const BackendChoice chosen = choose_backend(model, options);
+    active_.assign(static_cast<std::size_t>(model.num_types()), false);
+    for (const int type : chosen.options.active_types)
+        active_[static_cast<std::size_t>(type)] = true;
+    backend_name_ = chosen.name;
+    backend_ = chosen.make(model, chosen.options);
 }
 
 BackendInfo Engine::info() const {

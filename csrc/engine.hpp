@@ -25,6 +25,15 @@ struct EngineOptions {
     double skin = -1;               // < 0 = default
 };
 
+// The backend that the options name, and what to make it with.  Throws ArgumentError for values
+// that make no sense, BackendError for a backend that is not built in.
+struct BackendChoice {
+    const char* name;
+    MakeBackend make;
+    BackendOptions options;
+};
+BackendChoice choose_backend(const Model& model, const EngineOptions& options);
+
 class Engine {
   public:
     // The model must outlive the engine.

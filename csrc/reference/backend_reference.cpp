@@ -120,8 +120,10 @@ class ReferenceBackend final : public Backend {
             layer.contraction.forward(atoms_.types[i], &layer.A[i * num_moments_], D.data());
             hidden_bar.assign(num_hidden_, 0.0);
             D_bar.assign(num_moments_, 0.0);
+            Layer* gradient = gradient_of(t);
             layer.messages.backward(&layer.hidden[i * num_hidden_], D.data(), h_bar + i * width_,
-                                    hidden_bar.data(), D_bar.data());
+                                    hidden_bar.data(), D_bar.data(),
+                                    gradient ? &gradient->message : nullptr);
             block_backward(t, i, D, hidden_bar, D_bar);
         }
     }
@@ -142,6 +144,9 @@ class ReferenceBackend final : public Backend {
             else
                 layer.message_moments.adjoint(g.data(), Y, e.u, h + e.j * width_, sums_bar,
                                               g_bar.data(), Y_bar, u_bar, h_bar + e.j * width_);
+            if (Layer* gradient = gradient_of(t))
+                layer.radial.gradient(atoms_.types[e.i], atoms_.types[e.j], e.r, g_bar.data(),
+                                      gradient->radial);
             double r_bar = 0;
             for (std::size_t k = 0; k < num_radial; ++k) r_bar += g_bar[k] * dg[k];
             for (int m = 0; m < model_.config.num_components(); ++m)
@@ -149,6 +154,8 @@ class ReferenceBackend final : public Backend {
             add_gradient(e, r_bar, u_bar);
         });
     }
+
+    bool has_parameter_gradient() const override { return true; }
 
     BackendInfo info() const override {
         BackendInfo info;
@@ -164,6 +171,11 @@ class ReferenceBackend final : public Backend {
 
   private:
     std::size_t type(std::size_t i) const { return static_cast<std::size_t>(atoms_.types[i]); }
+
+    // Of one layer, null when no gradient by the parameters is wanted.
+    Layer* gradient_of(int t) const {
+        return outputs_.parameters ? &(*outputs_.parameters)[static_cast<std::size_t>(t)] : nullptr;
+    }
 
     template <class Body>
     void for_each_edge(Body body) const {
@@ -215,7 +227,7 @@ class ReferenceBackend final : public Backend {
                 model_.zbl_radii[ti] + model_.zbl_radii[tj], energy, derivative);
             add_energy(e.i, energy);
             const double none[3] = {};
-            if (outputs_.gradients()) add_gradient(e, derivative, none);
+            if (outputs_.gradients()) add_gradient(e, outputs_.seed(e.i) * derivative, none);
         });
     }
 
@@ -240,15 +252,22 @@ class ReferenceBackend final : public Backend {
         LayerState& layer = layers_[static_cast<std::size_t>(t)];
         const double* A = &layer.A[i * num_moments_];
         double* A_bar = &layer.A_bar[i * num_moments_];
-        layer.readout.backward(A, D.data(), &layer.hidden[i * num_hidden_], hidden_bar.data(),
-                               A_bar, D_bar.data());
-        layer.contraction.backward(atoms_.types[i], A, D_bar.data(), A_bar);
+        Layer* gradient = gradient_of(t);
+        layer.readout.backward(atoms_.types[i], A, D.data(), &layer.hidden[i * num_hidden_],
+                               outputs_.seed(i), hidden_bar.data(), A_bar, D_bar.data(), gradient);
+        layer.contraction.backward(atoms_.types[i], A, D_bar.data(), A_bar,
+                                   gradient ? &gradient->contraction : nullptr);
+        const double* sums = &layer.sums[i * layer.num_sums];
         double* sums_bar = &layer.sums_bar[i * layer.num_sums];
-        if (t == 0)
+        if (t == 0) {
             moments_.mix_adjoint(A_bar, sums_bar);
-        else
-            layer.message_moments.mix_adjoint(
-                A_bar, sums_bar, &layers_[static_cast<std::size_t>(t - 1)].A_bar[i * num_moments_]);
+            if (gradient) moments_.mix_gradient(sums, A_bar, *gradient);
+            return;
+        }
+        LayerState& below = layers_[static_cast<std::size_t>(t - 1)];
+        layer.message_moments.mix_adjoint(A_bar, sums_bar, &below.A_bar[i * num_moments_]);
+        if (gradient)
+            layer.message_moments.mix_gradient(sums, &below.A[i * num_moments_], A_bar, *gradient);
     }
 
     const Model& model_;

@@ -28,16 +28,21 @@ AtomContraction::AtomContraction(const Model& model, int layer)
     for (const Path& path : paths_) couplings_.push_back(coupling(path.a, path.b, path.c));
 }
 
-void AtomContraction::forward(int type, const double* A, double* D) const {
+void AtomContraction::products(int type, const double* A, std::vector<double>& B) const {
     const int C = num_channels_;
-    const std::size_t size = static_cast<std::size_t>((max_rank_ + 1) * (max_rank_ + 1)) * C;
-    std::vector<double> B(size, 0.0);
+    B.assign(static_cast<std::size_t>((max_rank_ + 1) * (max_rank_ + 1)) * C, 0.0);
     for (std::size_t p = 0; p < paths_.size(); ++p) {
         const double* w = &parameters_.weight[(type * paths_.size() + p) * C];
         for_each_coefficient(paths_[p], couplings_[p], [&](int x, int y, int z, double K) {
             for (int c = 0; c < C; ++c) B[z * C + c] += w[c] * K * A[x * C + c] * A[y * C + c];
         });
     }
+}
+
+void AtomContraction::forward(int type, const double* A, double* D) const {
+    const int C = num_channels_;
+    std::vector<double> B;
+    products(type, A, B);
     for (int l = 0; l <= max_rank_; ++l) {
         const double* V = &parameters_.mixing[static_cast<std::size_t>(l) * C * C];
         const double* omega = &parameters_.skip[static_cast<std::size_t>(l) * C];
@@ -48,9 +53,11 @@ void AtomContraction::forward(int type, const double* A, double* D) const {
     }
 }
 
-void AtomContraction::backward(int type, const double* A, const double* D_bar,
-                               double* A_bar) const {
+void AtomContraction::backward(int type, const double* A, const double* D_bar, double* A_bar,
+                               Contraction* gradient) const {
     const int C = num_channels_;
+    std::vector<double> B;
+    if (gradient) products(type, A, B);
     const std::size_t size = static_cast<std::size_t>((max_rank_ + 1) * (max_rank_ + 1)) * C;
     std::vector<double> B_bar(size, 0.0);
     for (int l = 0; l <= max_rank_; ++l) {
@@ -59,12 +66,22 @@ void AtomContraction::backward(int type, const double* A, const double* D_bar,
         for (int m = l * l; m < (l + 1) * (l + 1); ++m) {
             for (int c = 0; c < C; ++c) A_bar[m * C + c] += omega[c] * D_bar[m * C + c];
             add_linear_adjoint(D_bar + m * C, V, C, C, &B_bar[static_cast<std::size_t>(m) * C]);
+            if (!gradient) continue;
+            for (int c = 0; c < C; ++c)
+                gradient->skip[static_cast<std::size_t>(l * C + c)] +=
+                    A[m * C + c] * D_bar[m * C + c];
+            add_outer(&B[static_cast<std::size_t>(m) * C], D_bar + m * C, C, C,
+                      &gradient->mixing[static_cast<std::size_t>(l) * C * C]);
         }
     }
     for (std::size_t p = 0; p < paths_.size(); ++p) {
-        const double* w = &parameters_.weight[(type * paths_.size() + p) * C];
+        const std::size_t row = (type * paths_.size() + p) * C;
+        const double* w = &parameters_.weight[row];
         for_each_coefficient(paths_[p], couplings_[p], [&](int x, int y, int z, double K) {
             for (int c = 0; c < C; ++c) {
+                if (gradient)
+                    gradient->weight[row + static_cast<std::size_t>(c)] +=
+                        K * A[x * C + c] * A[y * C + c] * B_bar[z * C + c];
                 const double seed = w[c] * K * B_bar[z * C + c];
                 A_bar[x * C + c] += seed * A[y * C + c];
                 A_bar[y * C + c] += seed * A[x * C + c];

@@ -21,9 +21,13 @@ class AtomContraction {
     AtomContraction(const Model& model, int layer);
 
     void forward(int type, const double* A, double* D) const;
-    void backward(int type, const double* A, const double* D_bar, double* A_bar) const;
+    // gradient may be null: then only A_bar is wanted.
+    void backward(int type, const double* A, const double* D_bar, double* A_bar,
+                  Contraction* gradient) const;
 
   private:
+    void products(int type, const double* A, std::vector<double>& B) const;
+
     const Contraction& parameters_;
     int max_rank_, num_channels_;
     std::vector<Path> paths_;

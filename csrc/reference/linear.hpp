@@ -22,6 +22,14 @@ inline void add_linear_adjoint(const double* out_bar, const double* weight, int 
             x_bar[i] += weight[static_cast<std::size_t>(i) * cols + j] * out_bar[j];
 }
 
+// weight_bar += x (x) out_bar
+inline void add_outer(const double* x, const double* out_bar, int rows, int cols,
+                      double* weight_bar) {
+    for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < cols; ++j)
+            weight_bar[static_cast<std::size_t>(i) * cols + j] += x[i] * out_bar[j];
+}
+
 inline double silu(double x) { return x / (1 + std::exp(-x)); }
 
 inline double silu_derivative(double x) {

@@ -34,7 +34,7 @@ void Messages::forward(const double* hidden, const double* D, double* h) const {
 }
 
 void Messages::backward(const double* hidden, const double* D, const double* h_bar,
-                        double* hidden_bar, double* D_bar) const {
+                        double* hidden_bar, double* D_bar, Message* gradient) const {
     const int H = config_.num_hidden, C = config_.num_channels;
     const int P0 = config_.num_message_scalars, P1 = config_.num_message_vectors;
     const int Q = config_.num_sent();
@@ -49,10 +49,15 @@ void Messages::backward(const double* hidden, const double* D, const double* h_b
             v_bar[x * P1 + p] = seed * m[P0 + p];
         }
         add_linear_adjoint(&v_bar[x * P1], parameters_.vector.data(), C, P1, D_bar + (1 + x) * C);
+        if (gradient) add_outer(D + (1 + x) * C, &v_bar[x * P1], C, P1, gradient->vector.data());
     }
     std::vector<double> active_bar(static_cast<std::size_t>(H), 0.0);
     add_linear_adjoint(m_bar.data(), parameters_.weight.data(), H, Q, active_bar.data());
     for (int n = 0; n < H; ++n) hidden_bar[n] += active_bar[n] * silu_derivative(hidden[n]);
+    if (!gradient) return;
+    std::vector<double> active(static_cast<std::size_t>(H));
+    for (int n = 0; n < H; ++n) active[n] = silu(hidden[n]);
+    add_outer(active.data(), m_bar.data(), H, Q, gradient->weight.data());
 }
 
 MessageMoments::MessageMoments(const Model& model, int layer)
@@ -188,6 +193,24 @@ void MessageMoments::mix_adjoint(const double* A_bar, double* sums_bar, double* 
             add_linear_adjoint(A_bar + m * C,
                                &layer_.transverse_mixing[static_cast<std::size_t>(l - 1) * KP * C],
                                KP, C, sums_bar);
+}
+
+void MessageMoments::mix_gradient(const double* sums, const double* A_below, const double* A_bar,
+                                  Layer& gradient) const {
+    const int C = config_.num_channels, KQ = config_.num_message_radial * config_.num_sent();
+    const int KP = config_.num_message_radial * config_.num_message_vectors;
+    for (int l = 0; l <= config_.max_rank; ++l)
+        for (int m = l * l; m < (l + 1) * (l + 1); ++m)
+            for (int c = 0; c < C; ++c)
+                gradient.skip[l * C + c] += A_below[m * C + c] * A_bar[m * C + c];
+    for (int l = 0; l <= config_.message_rank; ++l)
+        for (int m = l * l; m < (l + 1) * (l + 1); ++m, sums += KQ)
+            add_outer(sums, A_bar + m * C, KQ, C,
+                      &gradient.mixing[static_cast<std::size_t>(l) * KQ * C]);
+    for (int l = 1; l <= config_.num_transverse(); ++l)
+        for (int m = l * l; m < (l + 1) * (l + 1); ++m, sums += KP)
+            add_outer(sums, A_bar + m * C, KP, C,
+                      &gradient.transverse_mixing[static_cast<std::size_t>(l - 1) * KP * C]);
 }
 
 }  // namespace camlip::reference

@@ -28,8 +28,9 @@ class Messages {
     Messages(const Model& model, int layer);
 
     void forward(const double* hidden, const double* D, double* h) const;
+    // gradient may be null.
     void backward(const double* hidden, const double* D, const double* h_bar, double* hidden_bar,
-                  double* D_bar) const;
+                  double* D_bar, Message* gradient) const;
 
   private:
     // m and the projected vectors v (3, P1) that it gates.
@@ -52,6 +53,8 @@ class MessageMoments {
                  double* h_bar) const;
     void mix(const double* sums, const double* A_below, double* A) const;
     void mix_adjoint(const double* A_bar, double* sums_bar, double* A_below_bar) const;
+    void mix_gradient(const double* sums, const double* A_below, const double* A_bar,
+                      Layer& gradient) const;
 
   private:
     // s of length Q, and t (5, P1), the rank-2 couplings of the vectors with u.

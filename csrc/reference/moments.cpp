@@ -48,4 +48,12 @@ void Moments::mix_adjoint(const double* A_bar, double* sums_bar) const {
                                K, C, sums_bar + m * K);
 }
 
+void Moments::mix_gradient(const double* sums, const double* A_bar, Layer& gradient) const {
+    const int K = config_.num_radial, C = config_.num_channels;
+    for (int l = 0; l <= config_.max_rank; ++l)
+        for (int m = l * l; m < (l + 1) * (l + 1); ++m)
+            add_outer(sums + m * K, A_bar + m * C, K, C,
+                      &gradient.mixing[static_cast<std::size_t>(l) * K * C]);
+}
+
 }  // namespace camlip::reference

@@ -26,6 +26,7 @@ class Moments {
                  double* Y_bar) const;
     void mix(const double* sums, double* A) const;
     void mix_adjoint(const double* A_bar, double* sums_bar) const;
+    void mix_gradient(const double* sums, const double* A_bar, Layer& gradient) const;
 
   private:
     const Config& config_;

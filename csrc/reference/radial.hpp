@@ -21,6 +21,9 @@ class Radial {
 
     // g may be evaluated alone: dg null.
     void evaluate(int center_type, int neighbor_type, double r, double* g, double* dg) const;
+    // Adds sum_k g_bar_k dg_k/d(parameter).
+    void gradient(int center_type, int neighbor_type, double r, const double* g_bar,
+                  RadialNetwork& gradient) const;
 
   private:
     const Config& config_;

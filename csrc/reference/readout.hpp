@@ -11,6 +11,8 @@
 #ifndef CAMLIP_REFERENCE_READOUT_HPP
 #define CAMLIP_REFERENCE_READOUT_HPP
 
+#include <vector>
+
 #include "model.hpp"
 
 namespace camlip::reference {
@@ -21,10 +23,13 @@ class AtomReadout {
 
     // Overwrites hidden; returns the energy in eV.
     double forward(int type, const double* A, const double* D, double* hidden) const;
-    void backward(const double* A, const double* D, const double* hidden, double* hidden_bar,
-                  double* A_bar, double* D_bar) const;
+    // seed is the adjoint of the energy; gradient may be null.
+    void backward(int type, const double* A, const double* D, const double* hidden, double seed,
+                  double* hidden_bar, double* A_bar, double* D_bar, Layer* gradient) const;
 
   private:
+    std::vector<double> invariants(const double* A, const double* D) const;  // I * s
+
     const Config& config_;
     const Hidden& hidden_;
     const Readout& readout_;

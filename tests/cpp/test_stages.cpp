@@ -189,7 +189,7 @@ TEST(adjoint_of_the_contraction_matches_finite_differences) {
         const auto size = static_cast<std::size_t>((L + 1) * (L + 1) * model.config.num_channels);
         const std::vector<double> A = random_vector(size, 1), seed = random_vector(size, 2);
         std::vector<double> A_bar(size, 0.0);
-        stage.backward(1, A.data(), seed.data(), A_bar.data());
+        stage.backward(1, A.data(), seed.data(), A_bar.data(), nullptr);
         const auto value = [&](const std::vector<double>& x) {
             std::vector<double> D(size);
             stage.forward(1, x.data(), D.data());
@@ -215,8 +215,8 @@ TEST(adjoint_of_the_readout_matches_finite_differences) {
         };
         std::vector<double> hidden(H), hidden_bar = seed, A_bar(size, 0.0), D_bar(size, 0.0);
         stage.forward(1, A.data(), D.data(), hidden.data());
-        stage.backward(A.data(), D.data(), hidden.data(), hidden_bar.data(), A_bar.data(),
-                       D_bar.data());
+        stage.backward(1, A.data(), D.data(), hidden.data(), 1.0, hidden_bar.data(), A_bar.data(),
+                       D_bar.data(), nullptr);
         check_all_close(A_bar, gradient(A, [&](const auto& x) { return value(x, D); }), 1e-8);
         check_all_close(D_bar, gradient(D, [&](const auto& x) { return value(A, x); }), 1e-8);
     }
@@ -237,7 +237,7 @@ TEST(adjoints_of_the_messages_match_finite_differences) {
         return dot(seed, h);
     };
     std::vector<double> hidden_bar(H, 0.0), D_bar(size, 0.0);
-    stage.backward(hidden.data(), D.data(), seed.data(), hidden_bar.data(), D_bar.data());
+    stage.backward(hidden.data(), D.data(), seed.data(), hidden_bar.data(), D_bar.data(), nullptr);
     check_all_close(hidden_bar, gradient(hidden, [&](const auto& x) { return value(x, D); }), 1e-8);
     check_all_close(D_bar, gradient(D, [&](const auto& x) { return value(hidden, x); }), 1e-8);
 }

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// Batches of structures and gradients by the parameters, against whole systems and finite
+// differences.
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "errors.hpp"
+#include "parameters.hpp"
+#include "structures.hpp"
+#include "training/trainer.hpp"
+
+namespace {
+
+using namespace camlip;
+using namespace structures;
+using random_model::small_config;
+
+EngineOptions reference_options() {
+    EngineOptions options;
+    options.backend = "reference";
+    return options;
+}
+
+TrainingStructure prepared(const Structure& s, double cutoff) {
+    System system;
+    system.num_atoms = static_cast<std::int64_t>(s.types.size());
+    system.positions = s.positions.data();
+    system.cell = s.cell.data();
+    for (std::size_t k = 0; k < 3; ++k) system.periodic[k] = s.periodic[k] != 0;
+    return {system, s.types.data(), cutoff};
+}
+
+std::vector<Structure> some_structures() {
+    return {make_structure(2, true), make_structure(3, false), make_structure(4, true)};
+}
+
+struct Outcome {
+    Outcome(std::size_t structures, std::size_t atoms, std::size_t parameters)
+        : energies(structures),
+          forces(3 * atoms),
+          virials(9 * structures),
+          gradient(parameters, 0.0) {}
+    TrainingOutputs view() {
+        return {energies.data(), forces.data(), virials.data(), gradient.data()};
+    }
+    std::vector<double> energies, forces, virials, gradient;
+};
+
+struct Fixture {
+    explicit Fixture(const Config& config)
+        : model(random_model::make_model(config)), trainer(model, reference_options()) {
+        for (const Structure& s : some_structures()) {
+            structures.push_back(prepared(s, config.cutoff));
+            num_atoms += s.types.size();
+        }
+        for (const TrainingStructure& s : structures) batch.structures.push_back(&s);
+    }
+    Outcome run() {
+        Outcome outcome(structures.size(), num_atoms, num_parameters(model));
+        trainer.compute(batch, outcome.view());
+        return outcome;
+    }
+
+    Model model;
+    Trainer trainer;
+    std::vector<TrainingStructure> structures;
+    std::size_t num_atoms = 0;
+    TrainingBatch batch;
+};
+
+std::vector<Config> all_configs() {
+    return {small_config(0, 1), small_config(2, 1), small_config(3, 1),
+            small_config(1, 2), small_config(3, 2), small_config(2, 3)};
+}
+
+}  // namespace
+
+TEST(a_batch_gives_each_structure_what_it_has_alone) {
+    for (const Config& config : {small_config(3, 1), small_config(2, 2)}) {
+        Fixture fixture(config);
+        const Outcome outcome = fixture.run();
+        const Potential potential(config);
+        std::size_t atom = 0, k = 0;
+        for (Structure& s : some_structures()) {
+            const Results alone = evaluate(potential, s);
+            CHECK_CLOSE(outcome.energies[k], alone.energy, 1e-10);
+            for (std::size_t n = 0; n < alone.forces.size(); ++n)
+                CHECK_CLOSE(outcome.forces[3 * atom + n], alone.forces[n], 1e-9);
+            for (std::size_t n = 0; n < 9; ++n)
+                CHECK_CLOSE(outcome.virials[9 * k + n], alone.virial[n], 1e-8);
+            atom += s.types.size();
+            ++k;
+        }
+    }
+}
+
+TEST(gradient_by_every_tensor_matches_finite_differences) {
+    for (const Config& config : all_configs()) {
+        Fixture fixture(config);
+        const std::vector<double> seeds = {0.7, -1.3, 0.4};
+        fixture.batch.seeds = seeds.data();
+        const Outcome outcome = fixture.run();
+        std::vector<double> values(num_parameters(fixture.model));
+        get_parameters(fixture.model, values.data());
+        double largest = 0;
+        for (const double g : outcome.gradient) largest = std::max(largest, std::fabs(g));
+        const auto total = [&] {
+            std::vector<double> energies(seeds.size());
+            fixture.trainer.set_parameters(values.data());
+            fixture.trainer.compute(fixture.batch, {energies.data(), nullptr, nullptr, nullptr});
+            double sum = 0;
+            for (std::size_t k = 0; k < seeds.size(); ++k) sum += seeds[k] * energies[k];
+            return sum;
+        };
+        for (const ParameterEntry& entry : parameter_layout(fixture.model)) {
+            double of_tensor = 0;
+            for (std::size_t n = 0; n < entry.size; ++n)
+                of_tensor = std::max(of_tensor, std::fabs(outcome.gradient[entry.offset + n]));
+            // Without products (rank 0) nothing enters the mixing of the contraction.
+            if (config.max_rank > 0) CHECK(of_tensor > 1e-6 * largest);
+            for (std::size_t n = 0; n < entry.size; n += 1 + entry.size / 4) {
+                const std::size_t p = entry.offset + n;
+                const double middle = values[p], h = 1e-4;
+                double e[4];
+                int at = 0;
+                for (const double d : {-2 * h, -h, h, 2 * h}) {
+                    values[p] = middle + d;
+                    e[at++] = total();
+                }
+                values[p] = middle;
+                const double slope = (8 * (e[2] - e[1]) - (e[3] - e[0])) / (12 * h);
+                CHECK_CLOSE(outcome.gradient[p], slope, 1e-7 * std::max(1.0, largest));
+            }
+        }
+    }
+}
+
+TEST(seeds_scale_forces_and_virials) {
+    Fixture fixture(small_config(2, 2));
+    const Outcome plain = fixture.run();
+    const std::vector<double> seeds = {2.0, 0.0, -0.5};
+    fixture.batch.seeds = seeds.data();
+    const Outcome seeded = fixture.run();
+    std::size_t atom = 0;
+    for (std::size_t k = 0; k < seeds.size(); ++k) {
+        CHECK_CLOSE(seeded.energies[k], plain.energies[k], 1e-12);
+        for (std::size_t n = 0; n < 9; ++n)
+            CHECK_CLOSE(seeded.virials[9 * k + n], seeds[k] * plain.virials[9 * k + n], 1e-9);
+        for (std::size_t i = 0; i < fixture.structures[k].types.size(); ++i, ++atom)
+            for (std::size_t x = 3 * atom; x < 3 * atom + 3; ++x)
+                CHECK_CLOSE(seeded.forces[x], seeds[k] * plain.forces[x], 1e-10);
+    }
+}
+
+TEST(displacements_and_strains_are_followed_by_forces_and_virials) {
+    Fixture fixture(small_config(2, 2));
+    const Outcome start = fixture.run();
+    std::vector<double> displacements(3 * fixture.num_atoms), strains(27);
+    double slope = 0;
+    for (std::size_t n = 0; n < displacements.size(); ++n) {
+        displacements[n] = std::sin(1.0 + 3.7 * static_cast<double>(n));
+        slope -= displacements[n] * start.forces[n];
+    }
+    for (std::size_t k = 0; k < 3; ++k)
+        for (std::size_t a = 0; a < 3; ++a)
+            for (std::size_t b = 0; b < 3; ++b) {
+                const double s = 0.1 * std::cos(static_cast<double>(k + (a + 1) * (b + 1)));
+                strains[9 * k + 3 * a + b] = s;
+                slope -= s * start.virials[9 * k + 3 * a + b];
+            }
+    const auto total = [&](double amount) {
+        std::vector<double> d = displacements, s = strains;
+        for (double& value : d) value *= amount;
+        for (double& value : s) value *= amount;
+        fixture.batch.displacements = d.data();
+        fixture.batch.strains = s.data();
+        double sum = 0;
+        for (const double energy : fixture.run().energies) sum += energy;
+        return sum;
+    };
+    const double h = 1e-3;
+    const double found = (8 * (total(h) - total(-h)) - (total(2 * h) - total(-2 * h))) / (12 * h);
+    CHECK_CLOSE(found, slope, 1e-7 * std::fabs(slope));
+}
+
+TEST(parameters_that_are_not_finite_are_refused_by_name) {
+    Fixture fixture(small_config(2, 1));
+    std::vector<double> values(num_parameters(fixture.model), 0.1);
+    values[parameter_layout(fixture.model)[5].offset] = NAN;
+    std::string message;
+    try {
+        fixture.trainer.set_parameters(values.data());
+    } catch (const NumericError& error) {
+        message = error.what();
+    }
+    CHECK(message.find("'mixing.0' holds NaN") != std::string::npos);
+}
+
+int main() { return check::run(); }
