@@ -4,7 +4,7 @@
 # plugin can be built for.  Importing openmm is not needed, and not done.
 #
 # A plugin runs with the minor version of OpenMM that it was built for and crashes with others.
-# The same range is in pyproject.toml and python/camlip/openmm/__init__.py.
+# The same range is in pyproject.toml and python/camlip/openmm/_load.py.
 set(openmm_minimum 8.6.1)
 set(openmm_too_new 8.7)
 

@@ -100,8 +100,7 @@ void HostModel::set_atoms(const System& system, const MLIPForce& force) {
     std::vector<int> particles = force.getParticles();
     if (particles.empty()) {
         if (static_cast<int>(numbers.size()) != num_particles)
-            fail(std::to_string(numbers.size()) + " elements for " +
-                 std::to_string(num_particles) +
+            fail(std::to_string(numbers.size()) + " elements for " + std::to_string(num_particles) +
                  " particles of the System, expected one for each; for a part of the System give "
                  "the particles as well");
         for (int i = 0; i < num_particles; ++i) particles.push_back(i);

@@ -19,8 +19,8 @@ void MLIPForce::setModelFile(const std::string& file) {
 
 void MLIPForce::setAtoms(const std::vector<int>& particles, const std::vector<int>& atomicNumbers) {
     if (!particles.empty() && particles.size() != atomicNumbers.size())
-        throw OpenMMException("MLIPForce: " + std::to_string(particles.size()) +
-                              " particles and " + std::to_string(atomicNumbers.size()) +
+        throw OpenMMException("MLIPForce: " + std::to_string(particles.size()) + " particles and " +
+                              std::to_string(atomicNumbers.size()) +
                               " atomic numbers, expected one for each particle");
     particles_ = particles;
     atomicNumbers_ = atomicNumbers;

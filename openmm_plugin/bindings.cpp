@@ -69,10 +69,9 @@ PYBIND11_MODULE(_bind, m) {
     m.def("set_model_sha256", setting(&MLIPForce::setModelSha256));
     m.def("get_particles", getting(&MLIPForce::getParticles));
     m.def("get_atomic_numbers", getting(&MLIPForce::getAtomicNumbers));
-    m.def("set_atoms", [](std::uintptr_t force, const std::vector<int>& particles,
-                          const std::vector<int>& numbers) {
-        force_at(force).setAtoms(particles, numbers);
-    });
+    m.def("set_atoms",
+          [](std::uintptr_t force, const std::vector<int>& particles,
+             const std::vector<int>& numbers) { force_at(force).setAtoms(particles, numbers); });
     m.def("get_bonds", getting(&MLIPForce::getBonds));
     m.def("set_bonds", setting(&MLIPForce::setBonds));
     m.def("set_periodic", setting(&MLIPForce::setUsesPeriodicBoundaryConditions));

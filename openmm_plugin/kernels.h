@@ -2,7 +2,7 @@
 // The kernel that a platform may implement.  Reference and CPU do, in reference.cpp; a platform
 // without one runs the model through OpenMM's own CalcCustomCPPForce kernel (MLIPForceImpl.h).
 // A CUDA kernel derives from this class in a library of its own, which registers it with the
-// platform "CUDA"; python/camlip/openmm/__init__.py loads every such library that is there.
+// platform "CUDA"; python/camlip/openmm/_load.py loads every such library that is there.
 #ifndef CAMLIP_OPENMM_KERNELS_H
 #define CAMLIP_OPENMM_KERNELS_H
 

@@ -84,9 +84,7 @@ class MLIPForceProxy : public SerializationProxy {
 
 // Runs when the library is loaded.
 const struct Registration {
-    Registration() {
-        SerializationProxy::registerProxy(typeid(MLIPForce), new MLIPForceProxy());
-    }
+    Registration() { SerializationProxy::registerProxy(typeid(MLIPForce), new MLIPForceProxy()); }
 } registration;
 
 }  // namespace

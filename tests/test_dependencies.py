@@ -84,7 +84,7 @@ def test_model_files_do_not_know_architectures_and_architectures_do_not_know_bac
 def test_mpi_and_cuda_stay_in_their_folders():
     for path in cpp_files("csrc") + cpp_files("cuda"):
         assert "mpi.h" not in {name for _, name in includes(path)}, path
-    for path in cpp_files("csrc") + cpp_files("lammps_plugin"):
+    for path in cpp_files("csrc") + cpp_files("lammps_plugin") + cpp_files("openmm_plugin"):
         assert not [n for _, n in includes(path) if n.startswith("cuda")], path
 
 
@@ -104,7 +104,14 @@ def test_training_never_imports_the_engine():
 
 
 def test_engine_and_calculator_do_not_need_torch():
-    for name in ("engine.py", "calculator.py", "__init__.py", "lammps/__init__.py"):
+    names = (
+        "engine.py",
+        "calculator.py",
+        "__init__.py",
+        "lammps/__init__.py",
+        "openmmml_potential.py",
+    )
+    for name in (*names, "openmm/__init__.py", "openmm/force.py"):
         names = imports(PACKAGE / name, module_level_only=True)
         forbidden = ("torch", "camlip.nn", "camlip.models", "camlip.train", "camlip.data")
         assert not reaches(names, *forbidden), name
@@ -115,6 +122,7 @@ def test_every_cpp_file_names_its_license():
         ("csrc", "MIT"),
         ("cuda", "MIT"),
         ("tests", "MIT"),
+        ("openmm_plugin", "MIT"),
         ("lammps_plugin", "GPL-2.0-only"),
     ):
         for path in cpp_files(folder):

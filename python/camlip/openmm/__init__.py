@@ -4,48 +4,12 @@
 >>> force = MLIPForce("water.pt", topology)                              # doctest: +SKIP
 >>> system.addForce(force)                                               # doctest: +SKIP
 
-Importing this loads OpenMM and the plugin for its platforms.
+Importing this loads OpenMM and the plugin for its platforms; it is an ImportError where OpenMM is
+missing or is not of the version that the plugin was built for.
 """
 
-from __future__ import annotations
-
-import os
-
-# A plugin built for one minor version of OpenMM crashes in another, so this comes before any
-# native code.  The same range is in pyproject.toml and openmm_plugin/FindOpenMM.cmake.
-OPENMM_VERSION = "8.6"
-
-try:
-    import openmm as _openmm
-except ImportError as error:
-    raise ImportError(
-        f"camlip.openmm: OpenMM is not installed or does not load ({error}), expected version "
-        f"{OPENMM_VERSION}; pip install 'camlip[openmm]'"
-    ) from error
-
-_found = _openmm.version.short_version
-if _found.split(".")[:2] != OPENMM_VERSION.split("."):
-    raise ImportError(
-        f"camlip.openmm: OpenMM {_found} is installed, expected version {OPENMM_VERSION}, for "
-        f"which this camlip was built; pip install 'openmm=={OPENMM_VERSION}.*'"
-    )
-
-try:
-    from camlip.openmm import _bind
-except ImportError as error:
-    raise ImportError(
-        f"camlip.openmm: the plugin is missing or does not load ({error}), expected the module "
-        "_bind; camlip was built where OpenMM was not installed, or in another environment; "
-        "install camlip anew"
-    ) from error
-
+# The order matters: the first checks the version before anything native is loaded.
+from camlip.openmm._load import KJ_PER_MOL_PER_EV, NM_PER_ANGSTROM, OPENMM_VERSION
 from camlip.openmm.force import MLIPForce
 
 __all__ = ["KJ_PER_MOL_PER_EV", "NM_PER_ANGSTROM", "OPENMM_VERSION", "MLIPForce"]
-
-KJ_PER_MOL_PER_EV: float = _bind.KJ_PER_MOL_PER_EV
-NM_PER_ANGSTROM: float = _bind.NM_PER_ANGSTROM
-
-# Of _bind, not of this file: in an editable installation these are different places.
-_folder = os.path.dirname(os.path.abspath(_bind.__file__))
-_openmm.Platform.loadPluginLibrary(os.path.join(_folder, "libCamlipOpenMMReference.so"))

@@ -233,15 +233,19 @@ class MLIPForce(openmm.Force):
         return unit.Quantity(np.array(energies), unit.kilojoules_per_mole)
 
     def __copy__(self) -> MLIPForce:
+        """A force with the same parameters, in no System."""
         return self.cast(openmm.XmlSerializer.clone(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MLIPForce:
+        """The same as a copy."""
         return copy.copy(self)
 
     def __getstate__(self) -> str:
+        """XML, for pickle."""
         return openmm.XmlSerializer.serialize(self)
 
     def __setstate__(self, state: str) -> None:
+        """From XML, for pickle."""
         self.this = openmm.XmlSerializer.deserialize(state).this
 
     def _check_elements(self) -> None:
