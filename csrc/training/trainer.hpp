@@ -1,39 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Batches of structures through a backend, with gradients by the parameters.
+// A model whose parameters change, evaluated on batches, with gradients by the parameters.
 //
-// Force matching needs the derivative of forces by the parameters.  It is a derivative of
-// parameter gradients along a displacement (docs/training.md, eq. T3), so that everything a
-// backend must offer is the first-order gradient of sum_s c_s E_s at displaced positions.
+// Force matching needs the derivative of forces by the parameters.  It is the derivative of
+// parameter gradients along a displacement (docs/training.md), so that all a backend must offer
+// is the first-order gradient of sum_s c_s E_s at displaced positions.
 #ifndef CAMLIP_TRAINING_TRAINER_HPP
 #define CAMLIP_TRAINING_TRAINER_HPP
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "architectures/architecture.hpp"
 #include "backend.hpp"
 #include "engine.hpp"
 #include "model.hpp"
-#include "training/structure.hpp"
+#include "training/batch.hpp"
 
 namespace camlip {
 
-// S structures with N atoms together, one after the other.
-struct TrainingBatch {
-    std::vector<const TrainingStructure*> structures;
-    // Null, or what is added to the positions after the strain: r -> (1 + strain) r + displacement.
+// Where to evaluate and what to sum; null means zero displacement and strain, and seeds of 1.
+struct TrainingPoint {
     const double* displacements = nullptr;  // (N, 3), Angstrom
     const double* strains = nullptr;        // (S, 3, 3), symmetric
-    const double* seeds = nullptr;          // (S), null = 1
+    const double* seeds = nullptr;          // (S), c_s
 };
 
-// What is wanted; null is not computed.  Overwritten, except for gradient, which is added to.
+// What is wanted; null is not computed.  Overwritten, but gradient is added to.
 struct TrainingOutputs {
     double* energies = nullptr;  // (S) eV, with the reference energies
     double* forces = nullptr;    // (N, 3) eV/Angstrom, of sum_s c_s E_s
-    double* virials = nullptr;   // (S, 3, 3) eV, of sum_s c_s E_s
-    double* gradient = nullptr;  // (num_parameters)
+    double* virials = nullptr;   // (S, 3, 3) eV, of c_s E_s
+    double* gradient = nullptr;  // (num_parameters), of sum_s c_s E_s
 };
 
 class Trainer {
@@ -42,26 +41,24 @@ class Trainer {
     Trainer(const Model& model, const EngineOptions& options);
 
     const Model& model() const { return model_; }
+    const std::string& backend_name() const { return backend_name_; }
     BackendInfo info() const { return backend_->info(); }
-    // values: (num_parameters), finite.
+    // values: (num_parameters).  Throws NumericError when one is not finite.
     void set_parameters(const double* values);
-    void compute(const TrainingBatch& batch, const TrainingOutputs& outputs);
+    void compute(const TrainingBatch& batch, const TrainingPoint& point,
+                 const TrainingOutputs& outputs);
 
   private:
-    void assemble(const TrainingBatch& batch);
-    void collect(const TrainingBatch& batch, const TrainingOutputs& outputs) const;
+    void collect_energies(const TrainingBatch& batch, double* energies) const;
+    void collect_virials(const TrainingBatch& batch, double* virials) const;
 
     Model model_;
     Architecture architecture_;
+    std::string backend_name_;
     std::unique_ptr<Backend> backend_;
     Workspace workspace_;
     std::uint64_t revision_ = 0;
-
-    // The batch as one system: the atoms of all structures, then the ghosts of all structures.
-    std::int64_t num_owned_ = 0;
     std::vector<double> positions_, seeds_, atomic_energies_, forces_;
-    std::vector<std::int32_t> types_, indices_;
-    std::vector<std::int64_t> offsets_, ghost_owner_;
 };
 
 }  // namespace camlip

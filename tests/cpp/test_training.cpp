@@ -2,6 +2,7 @@
 // Batches of structures and gradients by the parameters, against whole systems and finite
 // differences.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -24,14 +25,61 @@ EngineOptions reference_options() {
     return options;
 }
 
-TrainingStructure prepared(const Structure& s, double cutoff) {
-    System system;
-    system.num_atoms = static_cast<std::int64_t>(s.types.size());
-    system.positions = s.positions.data();
-    system.cell = s.cell.data();
-    for (std::size_t k = 0; k < 3; ++k) system.periodic[k] = s.periodic[k] != 0;
-    return {system, s.types.data(), cutoff};
-}
+// The arrays of a batch, with edges found by comparing all images of all atoms.
+struct Arrays {
+    Arrays(const std::vector<Structure>& structures, double cutoff) {
+        std::int32_t first = 0;
+        for (const Structure& s : structures) {
+            const auto n = static_cast<std::int32_t>(s.types.size());
+            num_atoms.push_back(n);
+            positions.insert(positions.end(), s.positions.begin(), s.positions.end());
+            types.insert(types.end(), s.types.begin(), s.types.end());
+            cells.insert(cells.end(), s.cell.begin(), s.cell.end());
+            for (std::int32_t i = 0; i < n; ++i)
+                for (std::int32_t j = 0; j < n; ++j)
+                    for (int a = -2; a <= 2; ++a)
+                        for (int b = -2; b <= 2; ++b)
+                            for (int c = -2; c <= 2; ++c)
+                                add_edge(s, cutoff, first, i, j, {a, b, c});
+            first += n;
+        }
+    }
+
+    void add_edge(const Structure& s, double cutoff, std::int32_t first, std::int32_t i,
+                  std::int32_t j, const std::array<int, 3>& shift) {
+        if (i == j && shift == std::array<int, 3>{0, 0, 0}) return;
+        double r2 = 0;
+        for (std::size_t x = 0; x < 3; ++x) {
+            double d = s.positions[3 * static_cast<std::size_t>(j) + x] -
+                       s.positions[3 * static_cast<std::size_t>(i) + x];
+            for (std::size_t k = 0; k < 3; ++k) {
+                if (shift[k] != 0 && !s.periodic[k]) return;
+                d += shift[k] * s.cell[3 * k + x];
+            }
+            r2 += d * d;
+        }
+        if (r2 >= cutoff * cutoff) return;
+        centers.push_back(first + i);
+        neighbors.push_back(first + j);
+        shifts.insert(shifts.end(), shift.begin(), shift.end());
+    }
+
+    BatchView view() const {
+        return {static_cast<std::int64_t>(num_atoms.size()),
+                static_cast<std::int64_t>(centers.size()),
+                num_atoms.data(),
+                positions.data(),
+                types.data(),
+                cells.data(),
+                centers.data(),
+                neighbors.data(),
+                shifts.data()};
+    }
+
+    std::vector<std::int64_t> num_atoms;
+    std::vector<double> positions, cells;
+    std::vector<std::int32_t> types, centers, neighbors, shifts;
+};
 
 std::vector<Structure> some_structures() {
     return {make_structure(2, true), make_structure(3, false), make_structure(4, true)};
@@ -51,23 +99,20 @@ struct Outcome {
 
 struct Fixture {
     explicit Fixture(const Config& config)
-        : model(random_model::make_model(config)), trainer(model, reference_options()) {
-        for (const Structure& s : some_structures()) {
-            structures.push_back(prepared(s, config.cutoff));
-            num_atoms += s.types.size();
-        }
-        for (const TrainingStructure& s : structures) batch.structures.push_back(&s);
-    }
-    Outcome run() {
-        Outcome outcome(structures.size(), num_atoms, num_parameters(model));
-        trainer.compute(batch, outcome.view());
+        : model(random_model::make_model(config)),
+          trainer(model, reference_options()),
+          arrays(some_structures(), config.cutoff),
+          batch(arrays.view(), model.num_types()) {}
+
+    Outcome run(const TrainingPoint& point = {}) {
+        Outcome outcome(arrays.num_atoms.size(), arrays.types.size(), num_parameters(model));
+        trainer.compute(batch, point, outcome.view());
         return outcome;
     }
 
     Model model;
     Trainer trainer;
-    std::vector<TrainingStructure> structures;
-    std::size_t num_atoms = 0;
+    Arrays arrays;
     TrainingBatch batch;
 };
 
@@ -101,8 +146,9 @@ TEST(gradient_by_every_tensor_matches_finite_differences) {
     for (const Config& config : all_configs()) {
         Fixture fixture(config);
         const std::vector<double> seeds = {0.7, -1.3, 0.4};
-        fixture.batch.seeds = seeds.data();
-        const Outcome outcome = fixture.run();
+        TrainingPoint point;
+        point.seeds = seeds.data();
+        const Outcome outcome = fixture.run(point);
         std::vector<double> values(num_parameters(fixture.model));
         get_parameters(fixture.model, values.data());
         double largest = 0;
@@ -110,7 +156,8 @@ TEST(gradient_by_every_tensor_matches_finite_differences) {
         const auto total = [&] {
             std::vector<double> energies(seeds.size());
             fixture.trainer.set_parameters(values.data());
-            fixture.trainer.compute(fixture.batch, {energies.data(), nullptr, nullptr, nullptr});
+            fixture.trainer.compute(fixture.batch, {},
+                                    {energies.data(), nullptr, nullptr, nullptr});
             double sum = 0;
             for (std::size_t k = 0; k < seeds.size(); ++k) sum += seeds[k] * energies[k];
             return sum;
@@ -142,14 +189,15 @@ TEST(seeds_scale_forces_and_virials) {
     Fixture fixture(small_config(2, 2));
     const Outcome plain = fixture.run();
     const std::vector<double> seeds = {2.0, 0.0, -0.5};
-    fixture.batch.seeds = seeds.data();
-    const Outcome seeded = fixture.run();
+    TrainingPoint point;
+    point.seeds = seeds.data();
+    const Outcome seeded = fixture.run(point);
     std::size_t atom = 0;
     for (std::size_t k = 0; k < seeds.size(); ++k) {
         CHECK_CLOSE(seeded.energies[k], plain.energies[k], 1e-12);
         for (std::size_t n = 0; n < 9; ++n)
             CHECK_CLOSE(seeded.virials[9 * k + n], seeds[k] * plain.virials[9 * k + n], 1e-9);
-        for (std::size_t i = 0; i < fixture.structures[k].types.size(); ++i, ++atom)
+        for (std::int64_t i = 0; i < fixture.arrays.num_atoms[k]; ++i, ++atom)
             for (std::size_t x = 3 * atom; x < 3 * atom + 3; ++x)
                 CHECK_CLOSE(seeded.forces[x], seeds[k] * plain.forces[x], 1e-10);
     }
@@ -158,7 +206,7 @@ TEST(seeds_scale_forces_and_virials) {
 TEST(displacements_and_strains_are_followed_by_forces_and_virials) {
     Fixture fixture(small_config(2, 2));
     const Outcome start = fixture.run();
-    std::vector<double> displacements(3 * fixture.num_atoms), strains(27);
+    std::vector<double> displacements(3 * fixture.arrays.types.size()), strains(27);
     double slope = 0;
     for (std::size_t n = 0; n < displacements.size(); ++n) {
         displacements[n] = std::sin(1.0 + 3.7 * static_cast<double>(n));
@@ -175,10 +223,9 @@ TEST(displacements_and_strains_are_followed_by_forces_and_virials) {
         std::vector<double> d = displacements, s = strains;
         for (double& value : d) value *= amount;
         for (double& value : s) value *= amount;
-        fixture.batch.displacements = d.data();
-        fixture.batch.strains = s.data();
         double sum = 0;
-        for (const double energy : fixture.run().energies) sum += energy;
+        for (const double energy : fixture.run({d.data(), s.data(), nullptr}).energies)
+            sum += energy;
         return sum;
     };
     const double h = 1e-3;
@@ -197,6 +244,26 @@ TEST(parameters_that_are_not_finite_are_refused_by_name) {
         message = error.what();
     }
     CHECK(message.find("'mixing.0' holds NaN") != std::string::npos);
+}
+
+TEST(edges_that_cannot_be_are_refused) {
+    const Model model = random_model::make_model(small_config(2, 1));
+    const Arrays good(some_structures(), model.config.cutoff);
+    Arrays bad = good;
+    bad.neighbors[3] = 1000;
+    CHECK_THROWS(TrainingBatch(bad.view(), model.num_types()), ArgumentError);
+    bad = good;
+    bad.neighbors[0] = bad.centers.back();
+    CHECK_THROWS(TrainingBatch(bad.view(), model.num_types()), ArgumentError);
+    bad = good;
+    std::swap(bad.centers.front(), bad.centers.back());
+    CHECK_THROWS(TrainingBatch(bad.view(), model.num_types()), ArgumentError);
+    bad = good;
+    bad.types[1] = 2;
+    CHECK_THROWS(TrainingBatch(bad.view(), model.num_types()), ArgumentError);
+    bad = good;
+    bad.positions[4] = NAN;
+    CHECK_THROWS(TrainingBatch(bad.view(), model.num_types()), NumericError);
 }
 
 int main() { return check::run(); }
