@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The C functions of camlip.h: structs of the caller's version in, exceptions to statuses out.
-#include <algorithm>
-#include <cstring>
-#include <exception>
 #include <memory>
-#include <new>
 #include <string>
 
 #include "camlip.h"
+#include "capi_support.hpp"
 #include "engine.hpp"
 #include "errors.hpp"
-#include "model.hpp"
 #include "model_file.hpp"
 #include "neighbors.hpp"
 
 #ifndef CAMLIP_VERSION_STRING
 #define CAMLIP_VERSION_STRING "0.1.0"
 #endif
-
-struct camlip_model {
-    camlip::Model model;
-};
 
 struct camlip_engine {
     camlip_engine(const camlip::Model& model, const camlip::EngineOptions& options)
@@ -36,73 +28,7 @@ struct camlip_neighbors {
 namespace {
 
 using camlip::ArgumentError;
-
-thread_local std::string last_error;
-
-camlip_status set_error(camlip_status status, const char* message) noexcept {
-    try {
-        last_error = message;
-    } catch (...) {
-        last_error.clear();
-    }
-    return status;
-}
-
-// Runs the body; whatever it throws becomes a status and the message of this thread.
-template <class Body>
-camlip_status guarded(Body body) noexcept {
-    try {
-        body();
-        return CAMLIP_OK;
-    } catch (const camlip::ArgumentError& error) {
-        return set_error(CAMLIP_ERROR_ARGUMENT, error.what());
-    } catch (const camlip::FileError& error) {
-        return set_error(CAMLIP_ERROR_FILE, error.what());
-    } catch (const camlip::BackendError& error) {
-        return set_error(CAMLIP_ERROR_BACKEND, error.what());
-    } catch (const camlip::ExchangeError& error) {
-        return set_error(CAMLIP_ERROR_EXCHANGE, error.what());
-    } catch (const camlip::NumericError& error) {
-        return set_error(CAMLIP_ERROR_NUMERIC, error.what());
-    } catch (const std::bad_alloc&) {
-        return set_error(CAMLIP_ERROR_MEMORY, "out of memory");
-    } catch (const std::length_error&) {
-        return set_error(CAMLIP_ERROR_MEMORY, "out of memory");
-    } catch (const std::exception& error) {
-        return set_error(CAMLIP_ERROR_INTERNAL, error.what());
-    } catch (...) {
-        return set_error(CAMLIP_ERROR_INTERNAL, "unknown exception");
-    }
-}
-
-void require(const void* pointer, const char* name) {
-    if (!pointer) throw ArgumentError(std::string(name) + ": null");
-}
-
-std::size_t known_size(std::size_t struct_size, std::size_t ours, const char* name) {
-    if (struct_size < sizeof(std::size_t))
-        throw ArgumentError(std::string(name) + ": struct_size is " + std::to_string(struct_size) +
-                            ", expected sizeof(camlip_" + name + ")");
-    return std::min(struct_size, ours);
-}
-
-// A copy of the caller's struct; fields that the caller does not know are zero.
-template <class Struct>
-Struct read_struct(const Struct* given, const char* name) {
-    require(given, name);
-    Struct ours{};
-    std::memcpy(static_cast<void*>(&ours), given,
-                known_size(given->struct_size, sizeof(Struct), name));
-    return ours;
-}
-
-// Fills the fields that the caller knows.
-template <class Struct>
-void write_struct(Struct ours, Struct* given, const char* name) {
-    const std::size_t size = known_size(given->struct_size, sizeof(Struct), name);
-    ours.struct_size = given->struct_size;
-    std::memcpy(static_cast<void*>(given), &ours, size);
-}
+using namespace camlip::capi;
 
 class CallbackExchange final : public camlip::Exchange {
   public:
@@ -124,29 +50,6 @@ class CallbackExchange final : public camlip::Exchange {
 
     camlip_exchange callbacks_;
 };
-
-std::string text_or(const char* text, const char* otherwise) { return text ? text : otherwise; }
-
-camlip::EngineOptions read_options(const camlip_engine_options* given) {
-    camlip::EngineOptions options;
-    if (!given) return options;
-    camlip_engine_options o = read_struct(given, "engine_options");
-    // A caller that ends before this field means the default, which is not zero.
-    if (given->struct_size < offsetof(camlip_engine_options, skin) + sizeof(o.skin)) o.skin = -1;
-    options.backend = text_or(o.backend, "auto");
-    options.precision = text_or(o.precision, "mixed");
-    options.simd = text_or(o.simd, "auto");
-    options.num_threads = o.num_threads;
-    options.skin = o.skin;
-    if (o.num_active_types < 0)
-        throw ArgumentError("num_active_types: value " + std::to_string(o.num_active_types) +
-                            ", expected at least 0");
-    if (o.num_active_types > 0) {
-        require(o.active_types, "active_types");
-        options.active_types.assign(o.active_types, o.active_types + o.num_active_types);
-    }
-    return options;
-}
 
 camlip::Outputs read_results(const camlip_results* given) {
     const camlip_results r = read_struct(given, "results");
@@ -176,7 +79,7 @@ camlip::System read_system(const camlip_system& s) {
 
 extern "C" {
 
-const char* camlip_last_error(void) { return last_error.c_str(); }
+const char* camlip_last_error(void) { return last_error(); }
 int camlip_abi_version(void) { return CAMLIP_ABI_VERSION; }
 const char* camlip_version(void) { return CAMLIP_VERSION_STRING; }
 

@@ -198,6 +198,70 @@ CAMLIP_API camlip_status camlip_neighbors_get(const camlip_neighbors* neighbors,
                                               camlip_neighbors_view* view);
 CAMLIP_API void camlip_neighbors_free(camlip_neighbors* neighbors);
 
+/* ---- training: gradients by the parameters ------------------------------------------------ */
+
+/* A model whose parameters change.  Its derivatives are those of sum_s c_s E_s, where the caller
+ * chooses the seed c_s of each structure, at displaced and strained positions: force matching
+ * needs no more (docs/training.md).  One trainer is for one thread at a time. */
+typedef struct camlip_trainer camlip_trainer;
+typedef struct camlip_batch camlip_batch;
+
+/* S structures with N atoms and E edges together, one after the other.  An edge goes from its
+ * center to the image of a neighbor of the same structure, at r_j + shift . cell. */
+typedef struct camlip_structures {
+    size_t struct_size;
+    int64_t num_structures;
+    int64_t num_edges;
+    const int64_t* num_atoms; /* (S)                                                        */
+    const double* positions;  /* (N, 3) Angstrom                                            */
+    const int32_t* types;     /* (N), 0 .. num_types-1                                      */
+    const double* cells;      /* (S, 3, 3), rows are lattice vectors                        */
+    const int32_t* centers;   /* (E), ascending                                             */
+    const int32_t* neighbors; /* (E)                                                        */
+    const int32_t* shifts;    /* (E, 3)                                                     */
+} camlip_structures;
+
+/* Where to evaluate: r -> (1 + strain) r + displacement.  NULL stands for zero, and for seeds
+ * of 1. */
+typedef struct camlip_training_point {
+    size_t struct_size;
+    const double* displacements; /* (N, 3) Angstrom                                         */
+    const double* strains;       /* (S, 3, 3), symmetric                                    */
+    const double* seeds;         /* (S)                                                     */
+} camlip_training_point;
+
+/* Overwritten; gradient is added to.  A pointer that is NULL is not computed. */
+typedef struct camlip_training_results {
+    size_t struct_size;
+    double* energies; /* (S) eV, with the reference energies, whatever the seeds              */
+    double* forces;   /* (N, 3) eV/A, of sum_s c_s E_s                                        */
+    double* virials;  /* (S, 3, 3) eV, of c_s E_s                                             */
+    double* gradient; /* (num_parameters), of sum_s c_s E_s                                   */
+} camlip_training_results;
+
+/* Copies the model.  CAMLIP_ERROR_BACKEND when the backend cannot train. */
+CAMLIP_API camlip_status camlip_trainer_create(const camlip_model* model,
+                                               const camlip_engine_options* options,
+                                               camlip_trainer** trainer);
+CAMLIP_API void camlip_trainer_free(camlip_trainer* trainer);
+/* Parameters are the tensors of the model file that training changes, one after the other.
+ * `index` counts tensors; past the last one name is NULL and offset the number of parameters. */
+CAMLIP_API camlip_status camlip_trainer_get_tensor(const camlip_trainer* trainer, int64_t index,
+                                                   const char** name, int64_t* offset);
+CAMLIP_API camlip_status camlip_trainer_get_parameters(const camlip_trainer* trainer,
+                                                       double* values);
+CAMLIP_API camlip_status camlip_trainer_set_parameters(camlip_trainer* trainer,
+                                                       const double* values);
+/* Copies what it needs. */
+CAMLIP_API camlip_status camlip_batch_create(const camlip_trainer* trainer,
+                                             const camlip_structures* structures,
+                                             camlip_batch** batch);
+CAMLIP_API void camlip_batch_free(camlip_batch* batch);
+/* point may be NULL. */
+CAMLIP_API camlip_status camlip_trainer_compute(camlip_trainer* trainer, const camlip_batch* batch,
+                                                const camlip_training_point* point,
+                                                camlip_training_results* results);
+
 #ifdef __cplusplus
 }
 #endif

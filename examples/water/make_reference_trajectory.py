@@ -93,12 +93,19 @@ def main() -> None:
     while len(frames) < total:
         bath.run(STEPS_PER_FRAME)
         frame = atoms.copy()
-        write(path, frame, format="extxyz", columns=["symbols", "positions", "momenta", "masses"],
-              append=True)
+        write(
+            path,
+            frame,
+            format="extxyz",
+            columns=["symbols", "positions", "momenta", "masses"],
+            append=True,
+        )
         frames.append(frame)
         if len(frames) % 20 == 0:
-            print(f"{len(frames) * STEPS_PER_FRAME} steps, {atoms.get_temperature():.0f} K",
-                  flush=True)
+            print(
+                f"{len(frames) * STEPS_PER_FRAME} steps, {atoms.get_temperature():.0f} K",
+                flush=True,
+            )
             if len(frames) > discarded + 20:
                 write_curve(arguments.work / "oo_distribution.csv", frames[discarded:])
     write_curve(arguments.work / "oo_distribution.csv", frames[discarded:])

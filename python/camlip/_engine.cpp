@@ -18,107 +18,14 @@
 #include <string>
 #include <vector>
 
+#include "_support.hpp"
+#include "_training.hpp"
+
 namespace py = pybind11;
 
 namespace {
 
-using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
-using Int32s = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
-using Int64s = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
-
-[[noreturn]] void raise(camlip_status status, const std::string& message) {
-    static const char* const names[] = {"EngineError",  "ArgumentError",    "ModelFileError",
-                                        "BackendError", "OutOfMemoryError", "ExchangeError",
-                                        "NumericError", "InternalError"};
-    const size_t index = static_cast<size_t>(status);
-    const char* name = index < std::size(names) ? names[index] : names[0];
-    py::object type = py::module_::import("camlip.errors").attr(name);
-    PyErr_SetString(type.ptr(), message.c_str());
-    throw py::error_already_set();
-}
-
-void check(camlip_status status) {
-    if (status != CAMLIP_OK) {
-        raise(status, camlip_last_error());
-    }
-}
-
-void require(bool condition, const std::string& message) {
-    if (!condition) {
-        raise(CAMLIP_ERROR_ARGUMENT, message);
-    }
-}
-
-template <class Struct>
-Struct make() {
-    Struct value;
-    std::memset(&value, 0, sizeof value);
-    value.struct_size = sizeof value;
-    return value;
-}
-
-std::string shape_text(const py::array& array) {
-    std::string text = "(";
-    for (py::ssize_t i = 0; i < array.ndim(); ++i) {
-        text += (i ? ", " : "") + std::to_string(array.shape(i));
-    }
-    return text + ")";
-}
-
-void require_rows(const Doubles& array, const char* name) {
-    require(array.ndim() == 2 && array.shape(1) == 3,
-            std::string(name) + ": shape " + shape_text(array) + ", expected (N, 3)");
-}
-
-void require_length(const py::array& array, const char* name, int64_t length) {
-    require(array.ndim() == 1 && array.shape(0) == length, std::string(name) + ": shape " +
-                                                               shape_text(array) + ", expected (" +
-                                                               std::to_string(length) + ")");
-}
-
-// ---- model ------------------------------------------------------------------------------
-
-using ModelHandle = std::shared_ptr<camlip_model>;
-
-ModelHandle adopt(camlip_model* model) { return ModelHandle(model, camlip_model_free); }
-
-struct Model {
-    ModelHandle handle;
-
-    static Model load(const std::string& path) {
-        camlip_model* model = nullptr;
-        camlip_status status;
-        {
-            py::gil_scoped_release release;
-            status = camlip_model_load(path.c_str(), &model);
-        }
-        check(status);
-        return {adopt(model)};
-    }
-
-    static Model from_bytes(const py::bytes& data, const std::string& name) {
-        char* buffer = nullptr;
-        py::ssize_t size = 0;
-        PyBytes_AsStringAndSize(data.ptr(), &buffer, &size);
-        camlip_model* model = nullptr;
-        check(camlip_model_load_memory(buffer, static_cast<size_t>(size), name.c_str(), &model));
-        return {adopt(model)};
-    }
-
-    py::dict info() const {
-        auto info = make<camlip_model_info>();
-        check(camlip_model_get_info(handle.get(), &info));
-        py::dict result;
-        result["cutoff"] = info.cutoff;
-        result["num_types"] = info.num_types;
-        result["num_layers"] = info.num_layers;
-        result["exchange_width"] = info.exchange_width;
-        result["atomic_numbers"] =
-            std::vector<int32_t>(info.atomic_numbers, info.atomic_numbers + info.num_types);
-        result["metadata_json"] = info.metadata_json;
-        return result;
-    }
-};
+using namespace camlip_python;
 
 // ---- results ----------------------------------------------------------------------------
 
@@ -403,4 +310,5 @@ PYBIND11_MODULE(_engine, m) {
     py::class_<Neighbors>(m, "Neighbors")
         .def(py::init<double, double>(), py::arg("cutoff"), py::arg("skin"))
         .def("update", &Neighbors::update, py::arg("positions"), py::arg("cell"), py::arg("pbc"));
+    bind_training(m);
 }

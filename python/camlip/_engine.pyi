@@ -51,3 +51,33 @@ class Neighbors:
     def update(
         self, positions: NDArray[Any], cell: NDArray[Any] | None, pbc: Sequence[bool]
     ) -> dict[str, Any]: ...
+
+class Batch:
+    num_structures: int
+    num_atoms: int
+
+class Trainer:
+    def __init__(
+        self, model: Model, backend: str, precision: str, threads: int, simd: str
+    ) -> None: ...
+    def tensors(self) -> list[tuple[str, int]]: ...
+    def parameters(self) -> NDArray[np.float64]: ...
+    def set_parameters(self, values: NDArray[np.float64]) -> None: ...
+    def batch(
+        self,
+        num_atoms: NDArray[Any],
+        positions: NDArray[Any],
+        types: NDArray[Any],
+        cells: NDArray[Any],
+        centers: NDArray[Any],
+        neighbors: NDArray[Any],
+        shifts: NDArray[Any],
+    ) -> Batch: ...
+    def compute(
+        self,
+        batch: Batch,
+        displacements: NDArray[Any] | None,
+        strains: NDArray[Any] | None,
+        seeds: NDArray[Any] | None,
+        wanted: Sequence[str],
+    ) -> dict[str, NDArray[np.float64]]: ...

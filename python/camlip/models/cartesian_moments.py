@@ -172,10 +172,11 @@ class MessageLayer(nn.Module):
         self.block = AtomBlock(config, num_types)
 
 
-def _radial_tensors(prefix: str, radial: RadialNetwork) -> dict[str, Tensor]:
+def _radial_tensors(prefix: str, radial: RadialNetwork, detach: bool) -> dict[str, Tensor]:
+    exact = deepcopy(radial).double() if detach else radial
     return {
         f"{prefix}.bessel_weight": radial.bessel_weight,
-        f"{prefix}.pair_bias": deepcopy(radial).double().pair_bias(),
+        f"{prefix}.pair_bias": exact.pair_bias(),
         f"{prefix}.hidden_weight": radial.hidden_weight,
         f"{prefix}.hidden_bias": radial.hidden_bias,
         f"{prefix}.output_weight": radial.output_weight,
@@ -270,11 +271,14 @@ class CartesianMoments(nn.Module):
         }
 
     @torch.jit.unused
-    def engine_tensors(self) -> dict[str, Tensor]:
-        """Parameters by their names in the model file (docs/model_file.md), detached.
+    def engine_tensors(self, detach: bool = True) -> dict[str, Tensor]:
+        """Parameters by their names in the model file (docs/model_file.md).
 
         Only linear maps of embeddings are folded, in float64, so that the engine's float64 result
         is this module's to rounding.
+
+        Args:
+            detach: without the graph; else in the model's precision with the graph, for training.
         """
         tensors: dict[str, Tensor] = {
             "reference_energies": self.reference_energies,
@@ -285,13 +289,16 @@ class CartesianMoments(nn.Module):
             tensors["zbl.radii"] = self.zbl.radii.double()
         blocks = [(self.radial, self.block)] + [(x.radial, x.block) for x in self.layers]  # type: ignore[union-attr]
         for index, (radial, block) in enumerate(blocks):
-            tensors |= _radial_tensors(f"radial.{index}", radial) | _block_tensors(index, block)
+            tensors |= _radial_tensors(f"radial.{index}", radial, detach)
+            tensors |= _block_tensors(index, block)
         for index, layer in enumerate(self.layers):
             tensors[f"message.{index}.weight"] = layer.messages.weight  # type: ignore[union-attr]
             tensors[f"message.{index}.vector"] = layer.messages.vector  # type: ignore[union-attr]
             tensors[f"mixing.{index + 1}"] = layer.moments.mixing  # type: ignore[union-attr]
             tensors[f"transverse_mixing.{index + 1}"] = layer.moments.transverse_mixing  # type: ignore[union-attr]
             tensors[f"skip.{index + 1}"] = layer.moments.skip  # type: ignore[union-attr]
+        if not detach:
+            return tensors
         return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
 
     def forward(self, edge_vectors: Tensor, edge_index: Tensor, types: Tensor) -> Tensor:

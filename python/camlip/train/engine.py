@@ -1,0 +1,199 @@
+"""Batches through the engine's own kernels, differentiable by torch.
+
+Force matching needs the derivative of forces by the parameters, a second derivative of the
+energy.  The engine offers first derivatives only; the second is a central difference of them along
+the direction in which the loss wants the atoms to move (docs/training.md):
+
+    dL/dp = sum_s c_s dE_s/dp - (g(+eps) - g(-eps)) / (2 eps),
+    g(eps) = sum_s dE_s/dp at positions r + eps w, strained by eps v,
+    c = dL/dE,  w = dL/dF,  v = dL/dW  (W the virial)
+
+Two evaluations give both terms, by the seeds c_s/2 -+ 1/(2 eps).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from camlip import _engine
+from camlip.data import Batch
+from camlip.engine import Model
+from camlip.export import engine_block
+from camlip.models import CartesianMoments
+
+# Largest displacement of an atom in Angstrom: the error of the central difference grows with its
+# square, that of rounding with its inverse.
+DISPLACEMENT = {"mixed": 1e-2, "double": 3e-6}
+
+
+class EngineTrainer:
+    """A model's engine twin for training: parameters in, results and their gradients out.
+
+    Args:
+        model: gives the shape and the constants; its parameters are passed at each evaluation.
+        backend: ``auto``, ``cpu`` or ``reference``.
+        precision: ``mixed`` (float32, float64 sums) or ``double``.
+        threads: of the engine; 0 for all.
+        simd: instruction set, for tests.
+
+    Attributes:
+        num_parameters: length of the vector of parameters.
+        displacement: of the central difference, Angstrom.
+
+    Raises:
+        BackendError: the backend cannot train.
+    """
+
+    def __init__(
+        self,
+        model: CartesianMoments,
+        backend: str = "auto",
+        precision: str = "mixed",
+        threads: int = 0,
+        simd: str = "auto",
+    ) -> None:
+        twin = Model.from_bytes(engine_block(model, {}), "model in training")
+        self._handle = _engine.Trainer(twin._handle, backend, precision, threads, simd)
+        tensors = self._handle.tensors()
+        self._names = [name for name, _ in tensors[:-1]]
+        self.num_parameters = tensors[-1][1]
+        self.displacement = DISPLACEMENT[precision]
+        self._loaded: Tensor | None = None
+
+    def parameters(self, model: CartesianMoments) -> Tensor:
+        """The parameters of a model as one vector, differentiable, float64, (num_parameters,)."""
+        tensors = model.engine_tensors(detach=False)
+        return torch.cat([tensors[name].reshape(-1).double() for name in self._names])
+
+    def batch(self, batch: Batch) -> _engine.Batch:
+        """What the engine needs of a batch."""
+        return self._handle.batch(
+            batch.num_atoms.numpy(),
+            batch.positions.numpy(),
+            batch.types.numpy(),
+            batch.cells.numpy(),
+            batch.edge_index[0].numpy(),
+            batch.edge_index[1].numpy(),
+            batch.edge_shifts.numpy(),
+        )
+
+    def evaluate(self, model: CartesianMoments, batch: Batch, forces: bool = True) -> Results:
+        """Energies, forces and virials with their graph.
+
+        Args:
+            model: with the parameters to use.
+            batch: float64, on the CPU.
+            forces: also forces and virials.
+
+        Returns:
+            As :func:`camlip.models.evaluate`, in float64, without ``atomic_energies``.
+        """
+        values = self.parameters(model)
+        energy, force, virial = cast(
+            tuple[Tensor, Tensor, Tensor],
+            EngineFunction.apply(values, self, self.batch(batch), forces),
+        )
+        reference = energy.new_zeros(energy.shape).index_add(
+            0, batch.structure_index, model.reference_energies[batch.types]
+        )
+        results = {"energy": energy.detach(), "interaction_energy": energy - reference}
+        if forces:
+            results |= {"forces": force, "virial": virial}
+        return results
+
+    def load(self, values: Tensor) -> None:
+        """Make these the parameters of the engine, unless they are already."""
+        if self._loaded is None or not torch.equal(values, self._loaded):
+            self._handle.set_parameters(values.numpy())
+            self._loaded = values.clone()
+
+    def compute(self, batch: _engine.Batch, point: Point, wanted: list[str]) -> dict[str, Tensor]:
+        """Results of :meth:`evaluate` by name: energies, forces, virials, gradient."""
+        arrays = self._handle.compute(
+            batch, point.displacements, point.strains, point.seeds, wanted
+        )
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+Results = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the engine evaluates, and what it sums.
+
+    Attributes:
+        displacements: (N, 3), Angstrom.
+        strains: (S, 3, 3).
+        seeds: (S,).
+    """
+
+    displacements: NDArray[np.float64] | None = None
+    strains: NDArray[np.float64] | None = None
+    seeds: NDArray[np.float64] | None = None
+
+
+class EngineFunction(torch.autograd.Function):
+    """Parameters to energies (S,), forces (N, 3) and virials (S, 3, 3), in float64."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, trainer: EngineTrainer, batch: _engine.Batch, forces: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Evaluate at the positions of the batch."""
+        ctx.trainer, ctx.batch, ctx.forces = trainer, batch, forces
+        ctx.save_for_backward(values)
+        trainer.load(values.detach())
+        wanted = ["energies", "forces", "virials"] if forces else ["energies"]
+        results = trainer.compute(batch, Point(), wanted)
+        nothing = values.new_zeros(0)
+        return results["energies"], results.get("forces", nothing), results.get("virials", nothing)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, energy_bar: Tensor, force_bar: Tensor, virial_bar: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        """Gradient by the parameters from two displaced evaluations."""
+        (values,) = ctx.saved_tensors
+        ctx.trainer.load(values.detach())
+        seeds = energy_bar.numpy()
+        if ctx.forces:
+            forces = force_bar.numpy(), virial_bar.numpy()
+            points = _displaced_points(ctx.trainer.displacement, seeds, *forces)
+        else:
+            points = [Point(seeds=seeds)]
+        results = [ctx.trainer.compute(ctx.batch, point, ["gradient"]) for point in points]
+        return sum((r["gradient"] for r in results), torch.zeros_like(values)), None, None, None
+
+
+def _displaced_points(
+    displacement: float,
+    energy_bar: NDArray[np.float64],
+    force_bar: NDArray[np.float64],
+    virial_bar: NDArray[np.float64],
+) -> list[Point]:
+    """Where the gradients are to be summed; one point when no force or virial matters."""
+    # W_ab = -dE/ds_ab and symmetric; the strain that the engine takes is symmetric as well.
+    strain = (virial_bar + virial_bar.swapaxes(1, 2)) / 2
+    # An edge of this length moves by the strain as far as an atom by its displacement.
+    reach = 3.0
+    size = max(np.abs(force_bar).max(initial=0.0), reach * np.abs(strain).max(initial=0.0))
+    if size == 0:
+        return [Point(seeds=energy_bar)]
+    eps = displacement / size
+    return [
+        Point(
+            displacements=sign * eps * force_bar,
+            strains=sign * eps * strain,
+            seeds=energy_bar / 2 - sign / (2 * eps),
+        )
+        for sign in (1.0, -1.0)
+    ]
