@@ -46,6 +46,7 @@ class Engine {
 
     const std::string& backend_name() const { return backend_name_; }
     BackendInfo info() const;  // as of now
+    const Neighbors& neighbors() const { return neighbors_; }  // of compute_system
 
   private:
     void check_atoms(const Atoms& atoms) const;

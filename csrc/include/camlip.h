@@ -173,6 +173,79 @@ typedef struct camlip_system {
 CAMLIP_API camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* system,
                                                camlip_results* results);
 
+/* ---- relaxation ------------------------------------------------------------------------ */
+
+typedef enum camlip_optimizer { CAMLIP_LBFGS = 0, CAMLIP_FIRE = 1 } camlip_optimizer;
+
+typedef enum camlip_cell_change {
+    CAMLIP_CELL_FIXED = 0,
+    CAMLIP_CELL_STRAIN = 1,   /* the components of `strain`                                 */
+    CAMLIP_CELL_ISOTROPIC = 2 /* one factor for all lengths                                 */
+} camlip_cell_change;
+
+typedef enum camlip_relax_end {
+    CAMLIP_RELAX_CONVERGED = 0, /* forces and stress are below the limits                   */
+    CAMLIP_RELAX_STEPS = 1,     /* max_steps steps were not enough                          */
+    CAMLIP_RELAX_STOPPED = 2,   /* the callback returned non-zero                           */
+    CAMLIP_RELAX_STALLED = 3,   /* no lower point was found, often because of rounding      */
+    CAMLIP_RELAX_DIVERGED = 4   /* an atom lost all neighbors, or the cell exploded or
+                                   collapsed; see `atom` of the result                      */
+} camlip_relax_end;
+
+/* The state after a step; the arrays are valid during the callback. */
+typedef struct camlip_relax_step {
+    size_t struct_size;
+    int64_t step;            /* 0 is the start                                              */
+    int64_t num_evaluations; /* of energy and forces, so far                                */
+    double energy;           /* eV                                                          */
+    double max_force;        /* largest force norm of atoms that are not fixed, eV/A        */
+    double max_stress;       /* largest principal value of the stress + pressure that moves
+                                the cell, eV/A^3; 0 with a fixed cell                       */
+    const double* positions; /* (num_atoms, 3)                                              */
+    const double* forces;    /* (num_atoms, 3)                                              */
+    const double* cell;      /* (3, 3); NULL if the system has none                         */
+} camlip_relax_step;
+
+/* Zero in every field is a sensible choice. */
+typedef struct camlip_relax_options {
+    size_t struct_size;
+    camlip_optimizer optimizer;
+    double max_force;      /* limit on the largest force norm, eV/A; 0 = 0.01               */
+    double max_stress;     /* the same for stress + pressure, eV/A^3; 0 = max_force / 100 A^2 */
+    int64_t max_steps;     /* 0 = 1000; < 0 = none: energy and forces of the start          */
+    double max_step;       /* no atom moves further in one step, Angstrom; 0 = 0.2          */
+    const uint8_t* fixed;  /* (num_atoms) 1 = keeps its place in the cell; NULL = none      */
+    camlip_cell_change cell_change;
+    int32_t strain[6];     /* 1 = free: xx, yy, zz, yz, xz, xy; all zero = all free         */
+    double pressure;       /* hydrostatic, positive compresses, eV/A^3; with a free cell    */
+    void* context;
+    int (*callback)(void* context, const camlip_relax_step* step); /* non-zero stops; may be
+                                                                      NULL                  */
+} camlip_relax_options;
+
+typedef struct camlip_relax_result {
+    size_t struct_size;
+    double* positions; /* (num_atoms, 3), set by the caller, may be those of the system     */
+    double* cell;      /* (3, 3), the same; may be NULL with a fixed cell                   */
+    double* forces;    /* (num_atoms, 3) or NULL                                            */
+    camlip_relax_end end;
+    int64_t num_steps;
+    int64_t num_evaluations;
+    double start_energy; /* eV                                                              */
+    double energy;       /* eV; minus start_energy: what the relaxation gained              */
+    double max_force;    /* as in camlip_relax_step                                         */
+    double max_stress;
+    double stress[6];    /* eV/A^3, ASE's sign, xx, yy, zz, yz, xz, xy; 0 without a volume  */
+    int64_t atom;        /* CAMLIP_RELAX_DIVERGED: the atom that lost its neighbors; else -1 */
+} camlip_relax_result;
+
+/* Relaxes positions, and the cell if asked for, with the engine's own neighbor list.  OK for every
+ * `end`; with any other status the arrays of the result are not written.  Formulas and sources in
+ * docs/relaxation.md. */
+CAMLIP_API camlip_status camlip_relax(camlip_engine* engine, const camlip_system* system,
+                                      const camlip_relax_options* options,
+                                      camlip_relax_result* result);
+
 /* The neighbor list alone, for tests and for hosts that need it. */
 typedef struct camlip_neighbors camlip_neighbors;
 

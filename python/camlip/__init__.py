@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from camlip.calculator import MLIPCalculator
     from camlip.engine import Engine, Model
     from camlip.errors import EngineError, ModelFileError
+    from camlip.relaxation import relax
 
 # Resolved on first use, so that `import camlip` is quick and needs neither torch nor the engine.
 _HOMES = {
@@ -20,9 +21,18 @@ _HOMES = {
     "MLIPCalculator": "camlip.calculator",
     "Model": "camlip.engine",
     "ModelFileError": "camlip.errors",
+    "relax": "camlip.relaxation",
 }
 
-__all__ = ["Engine", "EngineError", "MLIPCalculator", "Model", "ModelFileError", "__version__"]
+__all__ = [
+    "Engine",
+    "EngineError",
+    "MLIPCalculator",
+    "Model",
+    "ModelFileError",
+    "__version__",
+    "relax",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "_relax.hpp"
 #include "_support.hpp"
 #include "_training.hpp"
 
@@ -195,6 +196,13 @@ struct Engine {
         return results.arrays;
     }
 
+    py::dict relax(Doubles positions, Int32s types, std::optional<Doubles> cell,
+                   const std::vector<bool>& periodic, const py::dict& options,
+                   const py::object& callback, double interval) {
+        const System system(std::move(positions), std::move(types), std::move(cell), periodic);
+        return relax_system(handle.get(), mutex, check, system.raw, options, callback, interval);
+    }
+
     py::dict compute(const Doubles& positions, const Int32s& types, int64_t num_owned,
                      const Int64s& offsets, const Int32s& indices, py::object forward,
                      py::object reverse, const std::vector<std::string>& properties,
@@ -304,6 +312,8 @@ PYBIND11_MODULE(_engine, m) {
         .def("info", &Engine::info)
         .def("compute_system", &Engine::compute_system, py::arg("positions"), py::arg("types"),
              py::arg("cell"), py::arg("pbc"), py::arg("properties"))
+        .def("relax", &Engine::relax, py::arg("positions"), py::arg("types"), py::arg("cell"),
+             py::arg("pbc"), py::arg("options"), py::arg("callback"), py::arg("interval"))
         .def("compute", &Engine::compute, py::arg("positions"), py::arg("types"),
              py::arg("num_owned"), py::arg("offsets"), py::arg("indices"), py::arg("forward"),
              py::arg("reverse"), py::arg("properties"), py::arg("revision"));

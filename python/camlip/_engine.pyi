@@ -33,6 +33,16 @@ class Engine:
         pbc: Sequence[bool],
         properties: Sequence[str],
     ) -> dict[str, NDArray[np.float64]]: ...
+    def relax(
+        self,
+        positions: NDArray[Any],
+        types: NDArray[Any],
+        cell: NDArray[Any] | None,
+        pbc: Sequence[bool],
+        options: dict[str, Any],
+        callback: Callable[[dict[str, Any]], object] | None,
+        interval: float,
+    ) -> dict[str, Any]: ...
     def compute(
         self,
         positions: NDArray[Any],

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": ("camlip.info", "what a model file contains"),
     "check": ("camlip.check", "test a model file on this machine"),
     "data": ("camlip.data.report", "look at a data set before training"),
+    "relax": ("camlip.relax_command", "relax structures: positions, and the cell if asked for"),
     "label": ("camlip.label", "compute energies and forces with an ASE calculator"),
 }
 
