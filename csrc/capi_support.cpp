@@ -82,4 +82,17 @@ EngineOptions read_options(const camlip_engine_options* given) {
     return options;
 }
 
+System read_system(const camlip_system& s) {
+    if (s.num_atoms < 0 || s.num_atoms > INT32_MAX)
+        throw ArgumentError("system: num_atoms is " + std::to_string(s.num_atoms) +
+                            ", expected 0 to 2^31");
+    if (s.num_atoms > 0) require(s.positions, "positions");
+    System system;
+    system.num_atoms = s.num_atoms;
+    system.positions = s.positions;
+    system.cell = s.cell;
+    for (std::size_t k = 0; k < 3; ++k) system.periodic[k] = s.periodic[k] != 0;
+    return system;
+}
+
 }  // namespace camlip::capi

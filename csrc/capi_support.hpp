@@ -16,6 +16,13 @@ struct camlip_model {
     camlip::Model model;
 };
 
+struct camlip_engine {
+    camlip_engine(const camlip::Model& model, const camlip::EngineOptions& options)
+        : engine(model, options) {}
+    camlip::Engine engine;
+    camlip::BackendInfo info;  // keeps the strings of the last camlip_engine_get_info
+};
+
 namespace camlip::capi {
 
 // Message of the last failed call on this thread.
@@ -57,6 +64,7 @@ void write_struct(Struct ours, Struct* given, const char* name) {
 
 std::string text_or(const char* text, const char* otherwise);
 EngineOptions read_options(const camlip_engine_options* given);
+System read_system(const camlip_system& given);
 
 }  // namespace camlip::capi
 

@@ -200,7 +200,7 @@ struct Engine {
                    const std::vector<bool>& periodic, const py::dict& options,
                    const py::object& callback, double interval) {
         const System system(std::move(positions), std::move(types), std::move(cell), periodic);
-        return relax_system(handle.get(), mutex, check, system.raw, options, callback, interval);
+        return relax_system(handle.get(), mutex, system.raw, options, callback, interval);
     }
 
     py::dict compute(const Doubles& positions, const Int32s& types, int64_t num_owned,

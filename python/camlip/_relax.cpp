@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "_relax.hpp"
 
-#include <pybind11/numpy.h>
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -13,9 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "_support.hpp"
+
 namespace py = pybind11;
 
 namespace {
+
+using namespace camlip_python;
 
 using Clock = std::chrono::steady_clock;
 using Flags = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
@@ -67,12 +68,9 @@ struct Observer {
 
 }  // namespace
 
-py::dict relax_system(camlip_engine* engine, std::mutex& mutex, void (*check)(camlip_status),
-                      const camlip_system& system, const py::dict& given,
-                      const py::object& callback, double interval) {
-    camlip_relax_options options;
-    std::memset(&options, 0, sizeof options);
-    options.struct_size = sizeof options;
+py::dict relax_system(camlip_engine* engine, std::mutex& mutex, const camlip_system& system,
+                      const py::dict& given, const py::object& callback, double interval) {
+    auto options = make<camlip_relax_options>();
     options.optimizer = static_cast<camlip_optimizer>(given["optimizer"].cast<int>());
     options.max_force = given["max_force"].cast<double>();
     options.max_stress = given["max_stress"].cast<double>();
@@ -90,9 +88,7 @@ py::dict relax_system(camlip_engine* engine, std::mutex& mutex, void (*check)(ca
     options.context = &observer;
     options.callback = Observer::call;
 
-    camlip_relax_result result;
-    std::memset(&result, 0, sizeof result);
-    result.struct_size = sizeof result;
+    auto result = make<camlip_relax_result>();
     py::array_t<double> positions({static_cast<py::ssize_t>(system.num_atoms), py::ssize_t{3}});
     py::array_t<double> forces({static_cast<py::ssize_t>(system.num_atoms), py::ssize_t{3}});
     py::array_t<double> cell({3, 3});

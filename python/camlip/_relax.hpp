@@ -9,9 +9,8 @@
 #include <mutex>
 
 // Relaxes with the options of camlip_relax_options as a dict; camlip/relaxation.py documents it.
-// `check` raises what a status stands for.
-pybind11::dict relax_system(camlip_engine* engine, std::mutex& mutex, void (*check)(camlip_status),
-                            const camlip_system& system, const pybind11::dict& options,
-                            const pybind11::object& callback, double interval);
+pybind11::dict relax_system(camlip_engine* engine, std::mutex& mutex, const camlip_system& system,
+                            const pybind11::dict& options, const pybind11::object& callback,
+                            double interval);
 
 #endif
