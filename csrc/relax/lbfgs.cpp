@@ -90,8 +90,10 @@ bool Lbfgs::search(Objective& objective, Point& point, double slope0) {
             trial_.value = std::numeric_limits<double>::infinity();
         }
         const bool lower = trial_.value <= point.value + kDecrease * a * slope0;
+        // A shorter step must also have changed the slope: else forces and energies disagree.
         const bool flat = trial_.value <= point.value + objective.noise() &&
-                          slope <= (2 * kDecrease - 1) * slope0;
+                          slope <= (2 * kDecrease - 1) * slope0 &&
+                          (trial == 0 || slope >= (1 - kDecrease) * slope0);
         if (lower || flat) {
             remember(point);
             point.x.swap(trial_.x);
