@@ -32,28 +32,30 @@ inline Block block_of(const Job<T>& job, std::int64_t index) {
     return block;
 }
 
-// Edge sums (components, atoms, in_stride) to moments A (components, atoms, C).
-template <class T>
-inline void mix(const Parameters<T>& p, const LayerData<T>& layer, int atoms, const T* sums,
-                long in_stride, T* a) {
+// Edge sums (components, atoms, in_stride) to moments A (components, atoms, C); with kAdd on top
+// of what is there.
+template <class T, bool kAdd>
+inline void mix(const Parameters<T>& p, const T* const* mixing, const int* depth, int atoms,
+                const T* sums, long in_stride, T* a) {
     for (int l = 0; l <= p.max_rank; ++l) {
+        if (kAdd && depth[l] == 0) continue;
         const long row = static_cast<long>(l) * l * atoms;
-        gemm<T, false>((2 * l + 1) * atoms, layer.depth[l], p.channel_stride / kLanes<T>,
-                       {sums + row * in_stride, in_stride, 1}, layer.mixing[l], p.channel_stride,
-                       a + row * p.channel_stride, p.channel_stride);
+        gemm<T, kAdd>((2 * l + 1) * atoms, depth[l], p.channel_stride / kLanes<T>,
+                      {sums + row * in_stride, in_stride, 1}, mixing[l], p.channel_stride,
+                      a + row * p.channel_stride, p.channel_stride);
     }
 }
 
 // Adjoint of mix; with kAdd on top of what is there.
 template <class T, bool kAdd>
-inline void mix_adjoint(const Parameters<T>& p, const LayerData<T>& layer, int atoms,
-                        const T* a_bar, T* sums_bar, long out_stride) {
+inline void mix_adjoint(const Parameters<T>& p, const T* const* mixing_t, const int* depth,
+                        int atoms, const T* a_bar, T* sums_bar, long out_stride) {
     constexpr int W = kLanes<T>;
     for (int l = 0; l <= p.max_rank; ++l) {
         const long row = static_cast<long>(l) * l * atoms;
-        gemm<T, kAdd>((2 * l + 1) * atoms, p.num_channels, (layer.depth[l] + W - 1) / W,
-                      {a_bar + row * p.channel_stride, p.channel_stride, 1}, layer.mixing_t[l],
-                      layer.depth_stride, sums_bar + row * out_stride, out_stride);
+        gemm<T, kAdd>((2 * l + 1) * atoms, p.num_channels, (depth[l] + W - 1) / W,
+                      {a_bar + row * p.channel_stride, p.channel_stride, 1}, mixing_t[l],
+                      out_stride, sums_bar + row * out_stride, out_stride);
     }
 }
 
@@ -73,23 +75,24 @@ inline void scale_by_rank(const Parameters<T>& p, const T* skip, int atoms, cons
     }
 }
 
-// D (s.d) from A, by way of B (s.b).
+// D from A, by way of B (s.b).
 template <class T>
 inline void contract(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
-                     const Block& block, const T* a) {
+                     const Block& block, const T* a, T* d) {
     const int cs = p.channel_stride, atoms = block.size;
     contraction_forward<T>(p, layer, block.types, atoms, a, s.b);
-    scale_by_rank<T>(p, layer.contract_skip, atoms, a, s.d, false);
+    scale_by_rank<T>(p, layer.contract_skip, atoms, a, d, false);
     for (int l = 0; l <= p.max_rank; ++l) {
         const long at = static_cast<long>(l) * l * atoms * cs;
         gemm<T, true>((2 * l + 1) * atoms, p.num_channels, cs / kLanes<T>, {s.b + at, cs, 1},
-                      layer.contract[l], cs, s.d + at, cs);
+                      layer.contract[l], cs, d + at, cs);
     }
 }
 
 // Invariants of every atom, (atoms, (3L+3) C): A0; A.A for l >= 1; D.A; D.D.
 template <class T>
-inline void invariants_forward(const Parameters<T>& p, Scratch<T>& s, int atoms, const T* a) {
+inline void invariants_forward(const Parameters<T>& p, Scratch<T>& s, int atoms, const T* a,
+                               const T* d) {
     using V = Vector<T>;
     const int cs = p.channel_stride, ranks = p.max_rank + 1;
     for (int atom = 0; atom < atoms; ++atom) {
@@ -99,7 +102,7 @@ inline void invariants_forward(const Parameters<T>& p, Scratch<T>& s, int atoms,
                 V aa{}, da{}, dd{};
                 for (int m = l * l; m < (l + 1) * (l + 1); ++m) {
                     const long at = (static_cast<long>(m) * atoms + atom) * cs + c;
-                    const V x = load<T>(a + at), y = load<T>(s.d + at);
+                    const V x = load<T>(a + at), y = load<T>(d + at);
                     aa += x * x;
                     da += x * y;
                     dd += y * y;
@@ -154,11 +157,13 @@ inline void readout(const Parameters<T>& p, const LayerData<T>& layer, const Job
     }
 }
 
-// From the adjoint of h (s.hidden_bar) to that of A: added to `out` if `add`, else written.
+// From the adjoint of h (s.hidden_bar) to that of A: added to `out` if `add`, else written.  D may
+// be s.d, where D_bar takes its place.
 // With `message`, s.b holds D_bar of components 1 to 3 already, else nothing.
 template <class T>
 inline void block_adjoint(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
-                          const Block& block, const T* a, T* out, bool message, bool add) {
+                          const Block& block, const T* a, const T* d, T* out, bool message,
+                          bool add) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
     const int cs = p.channel_stride, hs = p.hidden_stride, ranks = p.max_rank + 1;
@@ -174,7 +179,7 @@ inline void block_adjoint(const Parameters<T>& p, const LayerData<T>& layer, Scr
                 const V skip = load<T>(layer.contract_skip + l * cs + c);
                 for (int m = l * l; m < (l + 1) * (l + 1); ++m) {
                     const long at = (static_cast<long>(m) * atoms + atom) * cs + c;
-                    const V x = load<T>(a + at), y = load<T>(s.d + at);
+                    const V x = load<T>(a + at), y = load<T>(d + at);
                     V d_bar = da * x + dd * y;
                     if (message && l == 1) d_bar += load<T>(s.b + at);
                     V a_bar = da * y + skip * d_bar + (l == 0 ? first : aa * x);
@@ -196,7 +201,7 @@ inline void block_adjoint(const Parameters<T>& p, const LayerData<T>& layer, Scr
 // Gates SiLU(h) W_m (s.gates) and vectors Gamma D1 (s.vectors: 3, atoms, P1) of a message.
 template <class T>
 inline void message_parts(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
-                          int atoms) {
+                          int atoms, const T* d) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
     const int cs = p.channel_stride, hs = p.hidden_stride;
@@ -207,14 +212,14 @@ inline void message_parts(const Parameters<T>& p, const LayerData<T>& layer, Scr
     gemm<T, false>(atoms, p.num_hidden, p.sent_stride / W, {s.active, hs, 1}, layer.message,
                    p.sent_stride, s.gates, p.sent_stride);
     gemm<T, false>(3 * atoms, p.num_channels, p.vector_stride / W,
-                   {s.d + static_cast<long>(atoms) * cs, cs, 1}, layer.vector, p.vector_stride,
+                   {d + static_cast<long>(atoms) * cs, cs, 1}, layer.vector, p.vector_stride,
                    s.vectors, p.vector_stride);
 }
 
 template <class T>
 inline void message_forward(const Parameters<T>& p, const LayerData<T>& layer, const Job<T>& job,
-                            Scratch<T>& s, const Block& block) {
-    message_parts<T>(p, layer, s, block.size);
+                            Scratch<T>& s, const Block& block, const T* d) {
+    message_parts<T>(p, layer, s, block.size, d);
     for (int atom = 0; atom < block.size; ++atom) {
         double* row = job.sent + (block.first + atom) * p.width;
         const T* gate = s.gates + atom * p.sent_stride;
@@ -233,11 +238,11 @@ inline void message_forward(const Parameters<T>& p, const LayerData<T>& layer, c
 // Adds to s.hidden_bar and leaves D_bar of components 1 to 3 in s.b.
 template <class T>
 inline void message_adjoint(const Parameters<T>& p, const LayerData<T>& layer, const Job<T>& job,
-                            Scratch<T>& s, const Block& block) {
+                            Scratch<T>& s, const Block& block, const T* d) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
     const int cs = p.channel_stride, hs = p.hidden_stride, atoms = block.size;
-    message_parts<T>(p, layer, s, atoms);
+    message_parts<T>(p, layer, s, atoms, d);
     for (int atom = 0; atom < atoms; ++atom) {
         const double* row = job.sent_bar + (block.first + atom) * p.width;
         const T* gate = s.gates + atom * p.sent_stride;

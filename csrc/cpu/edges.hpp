@@ -80,6 +80,8 @@ inline void compact_neighbors(const Parameters<T>& p, const Job<T>& job, Scratch
     s.count[slot] = count;
 }
 
+CAMLIP_INLINE int rank_of(int m) { return m < 1 ? 0 : m < 4 ? 1 : m < 9 ? 2 : 3; }
+
 // Packed STF components of the directions, rows of s.basis, and no more than max_rank asks for.
 template <class T>
 CAMLIP_INLINE void basis_of(Vector<T> x, Vector<T> y, Vector<T> z, int max_rank, T* out) {

@@ -26,11 +26,16 @@ struct LayerData {
     int num_radial, radial_stride;
     const T* radial_table;  // (pairs, intervals, 6, radial_stride): powers of t in [0, 1)
     // Edge sums to moments, per rank: mixing[l] (depth[l], C), mixing_t[l] (C, depth_stride).
-    // Layer 0: depth = K.  Above: rows q Kr + k of M (l <= Lm), then p Kr + k of T (l = 1, 2).
+    // Layer 0: depth = K.  Above, with k up to radial_padded: message_columns rows (q, k) of M
+    // (l <= Lm), then side_columns rows (p, k) of T (l = 1, 2).
     int depth[4], depth_stride;
     const T* mixing[4];
     const T* mixing_t[4];
-    const T* skip;         // (L+1, C), nullptr in layer 0
+    const T* skip;         // (L+1, C), nullptr in layers 0 and 1
+    // Layer 1: from the edge sums of layer 0 to what its moments add here, mixing and skip in one:
+    // lower[l] (K, C), lower_t[l] (C, depth_stride of layer 0).
+    const T* lower[4];
+    const T* lower_t[4];
     const T* path_weight;  // (T, P, C)
     const T* contract[4];  // (C, C)
     const T* contract_t[4];
@@ -56,7 +61,8 @@ struct Parameters {
     int num_hidden, hidden_stride;
     int num_scalars, num_vectors, num_sent, sent_stride, vector_stride, width;
     int num_paths, num_types, num_intervals;
-    int product_stride;            // of a row of g_k Y_m, (m, k)
+    // Layers above 0: k padded, rows of M and T, a row of both for one edge, node features
+    int radial_padded, message_columns, side_columns, product_stride, feature_stride;
     const std::int32_t* active;    // (T) rank among the active types
     int num_active;
     const double* zbl_radii;       // (T), nullptr without ZBL
@@ -84,13 +90,15 @@ struct Job {
     const std::int32_t* types;
     const std::int64_t* offsets;
     const std::int32_t* indices;
-    const double* features;  // h of the layer below, (N+G, width)
+    const T* node_features;  // h of the layer below, (N+G, feature_stride)
     double* sent;            // h that atoms_forward writes
     const double* sent_bar;  // its adjoint
     double* atomic_energies;
     bool gradients;
     T* moments[kMaxLayers];
     T* moments_bar[kMaxLayers];
+    // D below the last layer in blocks like A, or nullptr: then it is computed twice.
+    T* contracted[kMaxLayers];
     T* hidden[kMaxLayers];      // (N, hidden_stride), below the last layer
     T* hidden_bar[kMaxLayers];  // of the readout alone
 };
@@ -108,11 +116,11 @@ struct Scratch {
     double* square;                      // (capacity), of one atom
     // One chunk of edges, (rows, kChunk) unless said
     T *inverse, *direction[3], *basis, *row, *row_derivative;  // row: (kChunk, K)
-    T *radial, *derivative, *basis_bar, *force[3], *sent, *side, *product_row, *product, *inner;
-    T *radial_bar, *sent_bar, *side_bar, *features, *features_bar_chunk;
-    T *message_sum, *side_sum, *side_sum_bar;  // of one atom
+    T *radial, *derivative, *basis_bar, *force[3], *product_row;  // product_row: (kChunk, ...)
+    T *features, *axial, *side, *radial_bar, *sent_bar, *side_bar;
+    T* side_sum;  // of one atom
     // One block of atoms, (components, kBlock, stride)
-    T *edge_sums, *a, *b, *d, *a_bar, *lower, *invariants, *hidden, *active, *layer1, *hidden_bar;
+    T *edge_sums, *a, *b, *d, *a_bar, *invariants, *hidden, *active, *layer1, *hidden_bar;
     T *gates, *gates_bar, *vectors, *vectors_bar;
 };
 

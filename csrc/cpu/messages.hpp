@@ -6,6 +6,11 @@
 //
 // One row per component m of the atom, M first and then T where the rank has it: the rows that
 // LayerData::mixing takes.  K112 is E2_z itself, a symmetric matrix, so K112_z(v, u) = v.E2_z.u.
+//
+// Forward    lane = (q, k).  An edge gives the rows g_k s_q and g_k h1_xp; two products with the
+//            matrix Y (components, edges) sum them up: the first gives M, and the second, with
+//            Y_0 ... Y_3 = 1, x, y, z alone, sums R[y, (x, p, k)] of which T1 and T2 are made.
+// Backward   lane = edge, so nothing is summed across lanes.
 #ifndef CAMLIP_CPU_MESSAGES_HPP
 #define CAMLIP_CPU_MESSAGES_HPP
 
@@ -13,7 +18,117 @@
 
 namespace camlip::cpu::CAMLIP_ISA {
 
-// Node features of the neighbors of a chunk as rows (width, kChunk), and s.sent, s.side from them.
+// Start of T in the row of component m.
+template <class T>
+CAMLIP_INLINE long side_column(const Parameters<T>& p, int m) {
+    return m < p.num_message_components ? p.message_columns : 0;
+}
+
+// Writes g_k f_n for n < count: `radial_padded` elements each, one after the other.
+template <class T>
+CAMLIP_INLINE void scale_radial(const Parameters<T>& p, int count, const T* f, const T* g, T* out) {
+    using H = HalfVector<T>;
+    constexpr int W = kHalfLanes<T>;
+    if (p.radial_padded == 2 * W) {
+        const H low = load_half<T>(g), high = load_half<T>(g + W);
+        for (int n = 0; n < count; ++n) {
+            store_half<T>(out + 2 * n * W, f[n] * low);
+            store_half<T>(out + (2 * n + 1) * W, f[n] * high);
+        }
+    } else if (p.radial_padded == W) {
+        const H low = load_half<T>(g);
+        for (int n = 0; n < count; ++n) store_half<T>(out + n * W, f[n] * low);
+    } else {
+        for (int n = 0; n < count; ++n) {
+            for (int k = 0; k < p.radial_padded; k += W) {
+                store_half<T>(out + k, f[n] * load_half<T>(g + k));
+            }
+            out += p.radial_padded;
+        }
+    }
+}
+
+// The rows of a chunk, (edges, message_columns + 3 side_columns).  Their padding is zero from the
+// start and never written.
+template <class T>
+inline void product_rows(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
+                         const LayerData<T>& layer, int slot, int first, int count) {
+    using V = Vector<T>;
+    constexpr int W = kLanes<T>;
+    const std::int32_t* neighbor = s.neighbor + static_cast<long>(slot) * s.capacity + first;
+    const int p0 = p.num_scalars, p1 = p.num_vectors;
+    for (int e = 0; e < count; ++e) {
+        const T* h = job.node_features + static_cast<long>(neighbor[e]) * p.feature_stride;
+        const T x = s.direction[0][e], y = s.direction[1][e], z = s.direction[2][e];
+        const T* g = s.row + e * layer.radial_stride;
+        T* row = s.product_row + e * p.product_stride;
+        const T* h1 = h + p0;
+        for (int n = 0; n < p1; n += W) {
+            const V axial = x * load<T>(h1 + n) + y * load<T>(h1 + p1 + n) +
+                            z * load<T>(h1 + 2 * p1 + n);
+            store<T>(s.axial + n, axial);
+        }
+        scale_radial<T>(p, p0, h, g, row);
+        scale_radial<T>(p, p1, s.axial, g, row + p0 * p.radial_padded);
+        row += p.message_columns;
+        for (int a = 0; a < 3; ++a) {
+            scale_radial<T>(p, p1, h1 + a * p1, g, row + a * p.side_columns);
+        }
+    }
+}
+
+// T of the components 1 ... 8 from R.
+template <class T>
+inline void write_sides(const Parameters<T>& p, Scratch<T>& s, T* out, long row_stride) {
+    using V = Vector<T>;
+    const int side = p.side_columns, row = 3 * side;
+    const T s2 = T(0.70710678118654752), s6 = T(0.40824829046386302);
+    for (int c = 0; c < side; c += kLanes<T>) {
+        const T* sums = s.side_sum + c;
+        const auto put = [&](int m, V value) {
+            store<T>(out + m * row_stride + side_column<T>(p, m) + c, value);
+        };
+        for (int a = 0; a < 3; ++a) put(1 + a, load<T>(sums + a * side));
+        if (p.max_rank < 2) continue;
+        // product of component a of h1 and component b of u
+        const auto at = [&](int a, int b) { return load<T>(sums + (1 + b) * row + a * side); };
+        const V xx = at(0, 0), yy = at(1, 1), zz = at(2, 2);
+        put(4, s2 * (at(0, 1) + at(1, 0)));
+        put(5, s2 * (at(1, 2) + at(2, 1)));
+        put(6, s2 * (at(0, 2) + at(2, 0)));
+        put(7, s2 * (xx - yy));
+        put(8, s6 * (2 * zz - xx - yy));
+    }
+}
+
+// Row m of the atom in `slot` is at out[m * row_stride].
+template <class T>
+inline void messages_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
+                             const LayerData<T>& layer, int slot, T* out, long row_stride) {
+    constexpr int W = kLanes<T>;
+    const int components = p.num_message_components;
+    const int vectors = p.message_columns / W, side_vectors = 3 * p.side_columns / W;
+    const int sides = p.max_rank >= 2 ? 4 : 1;
+    if (s.count[slot] == 0) {
+        for (int m = 0; m < p.num_components; ++m) {
+            for (int n = 0; n < layer.depth[rank_of(m)]; ++n) out[m * row_stride + n] = 0;
+        }
+        return;
+    }
+    for (int first = 0; first < s.count[slot]; first += kChunk) {
+        const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
+        load_chunk<T, false>(p, layer, s, slot, first, count, p.message_rank);
+        product_rows<T>(p, job, s, layer, slot, first, count);
+        sum_outer<T>(first > 0, components, count, vectors, s.basis, s.product_row,
+                     p.product_stride, out, row_stride);
+        sum_outer<T>(first > 0, sides, count, side_vectors, s.basis,
+                     s.product_row + p.message_columns, p.product_stride, s.side_sum,
+                     3 * p.side_columns);
+    }
+    write_sides<T>(p, s, out, row_stride);
+}
+
+// Node features of the neighbors of a chunk as rows (width, kChunk), s.sent and s.side from them.
 template <class T>
 inline void load_features(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int slot,
                           int first, int count) {
@@ -21,26 +136,25 @@ inline void load_features(const Parameters<T>& p, const Job<T>& job, Scratch<T>&
     constexpr int W = kLanes<T>;
     const std::int32_t* neighbor = s.neighbor + static_cast<long>(slot) * s.capacity + first;
     const int padded = (count + W - 1) / W * W, p1 = p.num_vectors;
-    for (int e = 0; e < count; ++e) {
-        const double* row = job.features + static_cast<long>(neighbor[e]) * p.width;
-        for (int c = 0; c < p.width; ++c) s.features[c * kChunk + e] = static_cast<T>(row[c]);
-    }
-    for (int e = count; e < padded; ++e) {
-        for (int c = 0; c < p.width; ++c) s.features[c * kChunk + e] = 0;
+    for (int e = 0; e < padded; e += W) {
+        // Lanes beyond count repeat a neighbor; their radial functions are zero.
+        const T* rows[W];
+        for (int lane = 0; lane < W; ++lane) {
+            const int edge = e + lane < count ? e + lane : count - 1;
+            rows[lane] = job.node_features + static_cast<long>(neighbor[edge]) * p.feature_stride;
+        }
+        transpose_rows<T>(rows, p.width, s.features + e, kChunk);
     }
     const T* h1 = s.features + p.num_scalars * kChunk;
     const T s2 = T(0.70710678118654752), s6 = T(0.40824829046386302);
     for (int e = 0; e < padded; e += W) {
         const V x = load<T>(s.direction[0] + e), y = load<T>(s.direction[1] + e);
         const V z = load<T>(s.direction[2] + e);
-        for (int q = 0; q < p.num_scalars; ++q) {
-            store<T>(s.sent + q * kChunk + e, load<T>(s.features + q * kChunk + e));
-        }
         for (int n = 0; n < p1; ++n) {
             const V vx = load<T>(h1 + n * kChunk + e), vy = load<T>(h1 + (p1 + n) * kChunk + e);
             const V vz = load<T>(h1 + (2 * p1 + n) * kChunk + e);
             const V xx = vx * x, yy = vy * y, zz = vz * z;
-            store<T>(s.sent + (p.num_scalars + n) * kChunk + e, xx + yy + zz);
+            store<T>(s.axial + n * kChunk + e, xx + yy + zz);
             if (p.max_rank < 2) continue;
             T* side = s.side + n * kChunk + e;
             store<T>(side, s2 * (vx * y + vy * x));
@@ -52,69 +166,112 @@ inline void load_features(const Parameters<T>& p, const Job<T>& job, Scratch<T>&
     }
 }
 
+// Radial functions are worked on so many at a time, in registers; radial_padded is a multiple.
 template <class T>
-CAMLIP_INLINE void sum_products(bool add, int rows, int count, int vectors, const T* left,
-                                const T* right, int stride, T* out) {
-    const Matrix<T> matrix{left, kChunk, 1};
-    if (add) {
-        gemm<T, true>(rows, count, vectors, matrix, right, stride, out, stride);
-    } else {
-        gemm<T, false>(rows, count, vectors, matrix, right, stride, out, stride);
+constexpr int kRadialBlock = kLanes<T> == 16 ? 8 : 4;
+
+// Adjoint of M for one vector of edges and the radial functions k ... k + K - 1.  For every q:
+//     t_k = sum_m M_bar Y_m,   g_bar_k += t_k s_q,   s_bar_q += sum_k t_k g_k,
+//     y_bar_m += sum_k M_bar s_q g_k          (m = 0 is left out: Y_0 is constant)
+template <class T, int M, int K>
+inline void message_adjoint_block(int num_sent, int radial_padded, const T* bar, long row_stride,
+                                  const T* sent, const T* basis, const T* g, T* g_bar, T* sent_bar,
+                                  T* basis_bar, bool add_sent, bool add_basis) {
+    using V = Vector<T>;
+    V y_bar[M], radial_bar[K];
+#pragma GCC unroll 16
+    for (int m = 1; m < M; ++m) y_bar[m] = add_basis ? load<T>(basis_bar + m * kChunk) : V{};
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) radial_bar[k] = load<T>(g_bar + k * kChunk);
+    for (int q = 0; q < num_sent; ++q) {
+        V t[K];
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) t[k] = V{} + bar[k];
+#pragma GCC unroll 16
+        for (int m = 1; m < M; ++m) {
+            const V y = load<T>(basis + m * kChunk);
+#pragma GCC unroll 8
+            for (int k = 0; k < K; ++k) t[k] += bar[m * row_stride + k] * y;
+        }
+        const V s = load<T>(sent + q * kChunk);
+        V even{}, odd{};
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) {
+            const V value = load<T>(g + k * kChunk);
+            radial_bar[k] += t[k] * s;
+            (k % 2 ? odd : even) += t[k] * value;
+            t[k] = s * value;
+        }
+        T* out = sent_bar + q * kChunk;
+        store<T>(out, add_sent ? load<T>(out) + (even + odd) : even + odd);
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) {
+#pragma GCC unroll 16
+            for (int m = 1; m < M; ++m) y_bar[m] += bar[m * row_stride + k] * t[k];
+        }
+        bar += radial_padded;
     }
+#pragma GCC unroll 16
+    for (int m = 1; m < M; ++m) store<T>(basis_bar + m * kChunk, y_bar[m]);
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) store<T>(g_bar + k * kChunk, radial_bar[k]);
 }
 
-// Row m of the atom in `slot` is at out[m * row_stride].
-template <class T>
-inline void messages_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
-                             const LayerData<T>& layer, int slot, T* out, long row_stride) {
-    constexpr int W = kLanes<T>;
-    const int kr = layer.num_radial, stride = layer.radial_stride, p1 = p.num_vectors;
-    const int components = p.num_message_components, products = p.product_stride;
-    for (int first = 0; first < s.count[slot]; first += kChunk) {
-        const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
-        load_chunk<T, false>(p, layer, s, slot, first, count, p.message_rank);
-        load_features<T>(p, job, s, slot, first, count);
-        for (int e = 0; e < count; ++e) {
-            T* row = s.product_row + e * products;
-            // Ascending m: the padding of one m is overwritten by the next.
-            for (int m = 0; m < components; ++m) {
-                const T y = s.basis[m * kChunk + e];
-                for (int k = 0; k < stride; k += W) {
-                    store<T>(row + m * kr + k, y * load<T>(s.row + e * stride + k));
-                }
-            }
-        }
-        sum_products<T>(first > 0, p.num_sent, count, (components * kr + W - 1) / W, s.sent,
-                        s.product_row, products, s.message_sum);
-        sum_products<T>(first > 0, 3 * p1, count, stride / W, s.features + p.num_scalars * kChunk,
-                        s.row, stride, s.side_sum);
-        if (p.max_rank >= 2) {
-            sum_products<T>(first > 0, 5 * p1, count, stride / W, s.side, s.row, stride,
-                            s.side_sum + 3 * p1 * stride);
-        }
+// Adjoint of T for one vector of edges: `count` features f with rows of bar.
+//     g_bar_k += T_bar f,   f_bar = sum_k T_bar g_k
+template <class T, int K>
+inline void side_adjoint_block(int count, int radial_padded, const T* bar, const T* f, const T* g,
+                               T* g_bar, T* f_bar, bool add) {
+    using V = Vector<T>;
+    V radial_bar[K], radial[K];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) {
+        radial_bar[k] = load<T>(g_bar + k * kChunk);
+        radial[k] = load<T>(g + k * kChunk);
     }
-    const bool empty = s.count[slot] == 0;
-    for (int m = 0; m < p.num_components; ++m) {
-        T* row = out + m * row_stride;
-        if (m < components) {
-            for (int q = 0; q < p.num_sent; ++q) {
-                const T* from = s.message_sum + q * products + m * kr;
-                for (int k = 0; k < kr; ++k) row[k] = empty ? T(0) : from[k];
-                row += kr;
-            }
+    for (int n = 0; n < count; ++n) {
+        const V value = load<T>(f + n * kChunk);
+        V even{}, odd{};
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) {
+            radial_bar[k] += bar[k] * value;
+            (k % 2 ? odd : even) += bar[k] * radial[k];
         }
-        if (m >= 1 && m < 9) {
-            for (int n = 0; n < p1; ++n) {
-                const T* from = s.side_sum + ((m - 1) * p1 + n) * stride;
-                for (int k = 0; k < kr; ++k) row[k] = empty ? T(0) : from[k];
-                row += kr;
-            }
+        T* out = f_bar + n * kChunk;
+        store<T>(out, add ? load<T>(out) + (even + odd) : even + odd);
+        bar += radial_padded;
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) store<T>(g_bar + k * kChunk, radial_bar[k]);
+}
+
+// Both for one vector of edges, e ... e + lanes.  The rows of s.radial and of bar beyond the number
+// of radial functions are zero.
+template <class T, int M>
+inline void sums_adjoint(const Parameters<T>& p, Scratch<T>& s, const T* bar, long row_stride,
+                         int e) {
+    constexpr int K = kRadialBlock<T>;
+    const int p0 = p.num_scalars, p1 = p.num_vectors, kp = p.radial_padded;
+    for (int k = 0; k < kp; k += K) {
+        const T* g = s.radial + k * kChunk + e;
+        T* g_bar = s.radial_bar + k * kChunk + e;
+        for (int n = 0; n < K; ++n) store<T>(g_bar + n * kChunk, Vector<T>{});
+        message_adjoint_block<T, M, K>(p0, kp, bar + k, row_stride, s.features + e, s.basis + e, g,
+                                       g_bar, s.sent_bar + e, s.basis_bar + e, k > 0, k > 0);
+        message_adjoint_block<T, M, K>(p1, kp, bar + p0 * kp + k, row_stride, s.axial + e,
+                                       s.basis + e, g, g_bar, s.sent_bar + p0 * kChunk + e,
+                                       s.basis_bar + e, k > 0, true);
+        for (int m = 1; m < (p.max_rank >= 2 ? 9 : 4); ++m) {
+            const T* rows = bar + m * row_stride + side_column<T>(p, m) + k;
+            const int at = (m - 1) * p1 * kChunk + e;
+            const T* f = m < 4 ? s.features + p0 * kChunk + at : s.side + at - 3 * p1 * kChunk;
+            side_adjoint_block<T, K>(p1, kp, rows, f, g, g_bar, s.side_bar + at, k > 0);
         }
     }
 }
 
 // From the adjoint of s (s.sent_bar) and of the sides (s.side_bar) to that of the node features
-// (s.features_bar_chunk) and of the direction (added to `across`), at edges e ... e + lanes.
+// (s.features_bar) and of the direction (added to `across`), at edges e ... e + lanes.
 template <class T>
 CAMLIP_INLINE void features_adjoint(const Parameters<T>& p, Scratch<T>& s, int e,
                                     Vector<T>* across) {
@@ -123,13 +280,11 @@ CAMLIP_INLINE void features_adjoint(const Parameters<T>& p, Scratch<T>& s, int e
     const V x = load<T>(s.direction[0] + e), y = load<T>(s.direction[1] + e);
     const V z = load<T>(s.direction[2] + e);
     const T s2 = T(0.70710678118654752), s6 = T(0.40824829046386302);
-    for (int q = 0; q < p0; ++q) {
-        store<T>(s.features_bar_chunk + q * kChunk + e, load<T>(s.sent_bar + q * kChunk + e));
-    }
     const T* h1 = s.features + p0 * kChunk + e;
-    T* h1_bar = s.features_bar_chunk + p0 * kChunk + e;
+    T* h1_bar = s.sent_bar + p0 * kChunk + e;
     const int next = p1 * kChunk;
     for (int n = 0; n < p1; ++n) {
+        // h1_bar takes the place of the adjoint of the projection, and goes on beyond it.
         const V axial = load<T>(s.sent_bar + (p0 + n) * kChunk + e);
         const T* side = s.side_bar + n * kChunk + e;
         V bx = load<T>(side) + axial * x, by = load<T>(side + next) + axial * y;
@@ -157,63 +312,41 @@ CAMLIP_INLINE void features_adjoint(const Parameters<T>& p, Scratch<T>& s, int e
     }
 }
 
-// bar: adjoint of the rows that messages_forward writes.  Lane = edge throughout:
-//     t_mk = sum_q M_bar s_q,  g_bar_k = sum_m t_mk Y_m,  y_bar_m = sum_k t_mk g_k,
-//     s_bar_q = sum_mk M_bar g_k Y_m
+// Adds the adjoints of the node features of a chunk, rows (width, kChunk) of s.sent_bar.
+template <class T>
+inline void scatter_features(const Parameters<T>& p, Scratch<T>& s, int slot, int first,
+                             int count) {
+    constexpr int W = kLanes<T>;
+    const std::int32_t* neighbor = s.neighbor + static_cast<long>(slot) * s.capacity + first;
+    const int stride = p.feature_stride;
+    transpose<T>(s.sent_bar, kChunk, (p.width + W - 1) / W * W, (count + W - 1) / W * W,
+                 s.features, stride);
+    for (int e = 0; e < count; ++e) {
+        add_widened<T>(row_of(s.features_bar, neighbor[e]), s.features + e * stride, p.width);
+    }
+}
+
+// bar: adjoint of the rows that messages_forward writes.
 template <class T>
 inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
                               const LayerData<T>& layer, long i, int slot, const T* bar,
                               long row_stride) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
-    const int kr = layer.num_radial, p1 = p.num_vectors, components = p.num_message_components;
-    const int num_sides = p.max_rank >= 2 ? 8 * p1 : 3 * p1;
-    for (int n = 0; n < num_sides; ++n) {
-        const int m = 1 + n / p1;
-        const T* from = bar + m * row_stride + ((m < components ? p.num_sent : 0) + n % p1) * kr;
-        for (int k = 0; k < kr; ++k) s.side_sum_bar[n * kr + k] = from[k];
-    }
     for (int first = 0; first < s.count[slot]; first += kChunk) {
         const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
-        const int vectors = (count + W - 1) / W;
         load_chunk<T, true>(p, layer, s, slot, first, count, p.message_rank);
         load_features<T>(p, job, s, slot, first, count);
-
-        const int first_side = 3 * p1;
-        gemm<T, false>(kr, first_side, vectors, {s.side_sum_bar, 1, kr},
-                       s.features + p.num_scalars * kChunk, kChunk, s.radial_bar, kChunk);
-        if (p.max_rank >= 2) {
-            gemm<T, true>(kr, 5 * p1, vectors, {s.side_sum_bar + first_side * kr, 1, kr}, s.side,
-                          kChunk, s.radial_bar, kChunk);
-        }
-        gemm<T, false>(num_sides, kr, vectors, {s.side_sum_bar, kr, 1}, s.radial, kChunk,
-                       s.side_bar, kChunk);
-        for (int m = 0; m < components; ++m) {
-            const T* rows = bar + m * row_stride;
-            gemm<T, false>(kr, p.num_sent, vectors, {rows, 1, kr}, s.sent, kChunk, s.inner, kChunk);
-            for (int e = 0; e < count; e += W) {
-                const V y = load<T>(s.basis + m * kChunk + e);
-                V y_bar{};
-                for (int k = 0; k < kr; ++k) {
-                    const int at = k * kChunk + e;
-                    const V t = load<T>(s.inner + at), g = load<T>(s.radial + at);
-                    y_bar += t * g;
-                    store<T>(s.radial_bar + at, load<T>(s.radial_bar + at) + t * y);
-                    store<T>(s.product + at, g * y);
-                }
-                store<T>(s.basis_bar + m * kChunk + e, y_bar);
-            }
-            if (m == 0) {
-                gemm<T, false>(p.num_sent, kr, vectors, {rows, kr, 1}, s.product, kChunk,
-                               s.sent_bar, kChunk);
-            } else {
-                gemm<T, true>(p.num_sent, kr, vectors, {rows, kr, 1}, s.product, kChunk, s.sent_bar,
-                              kChunk);
-            }
-        }
         for (int e = 0; e < count; e += W) {
+            if (p.message_rank == 1) {
+                sums_adjoint<T, 4>(p, s, bar, row_stride, e);
+            } else if (p.message_rank == 2) {
+                sums_adjoint<T, 9>(p, s, bar, row_stride, e);
+            } else {
+                sums_adjoint<T, 16>(p, s, bar, row_stride, e);
+            }
             V along{}, across[3] = {};
-            for (int k = 0; k < kr; ++k) {
+            for (int k = 0; k < layer.num_radial; ++k) {
                 along +=
                     load<T>(s.derivative + k * kChunk + e) * load<T>(s.radial_bar + k * kChunk + e);
             }
@@ -224,11 +357,7 @@ inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch
             edge_gradient<T>(s, e, along, across);
         }
         scatter_gradients<T>(s, i, slot, first, count);
-        const std::int32_t* neighbor = s.neighbor + static_cast<long>(slot) * s.capacity + first;
-        for (int e = 0; e < count; ++e) {
-            double* row = row_of(s.features_bar, neighbor[e]);
-            for (int c = 0; c < p.width; ++c) row[c] += s.features_bar_chunk[c * kChunk + e];
-        }
+        scatter_features<T>(p, s, slot, first, count);
     }
 }
 

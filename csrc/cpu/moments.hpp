@@ -22,14 +22,8 @@ inline void moments_forward(const Parameters<T>& p, Scratch<T>& s, int slot, T* 
     for (int first = 0; first < s.count[slot]; first += kChunk) {
         const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
         load_chunk<T, false>(p, layer, s, slot, first, count, p.max_rank);
-        const Matrix<T> basis{s.basis, kChunk, 1};
-        if (first == 0) {
-            gemm<T, false>(p.num_components, count, vectors, basis, s.row, layer.radial_stride, out,
-                           row_stride);
-        } else {
-            gemm<T, true>(p.num_components, count, vectors, basis, s.row, layer.radial_stride, out,
-                          row_stride);
-        }
+        sum_outer<T>(first > 0, p.num_components, count, vectors, s.basis, s.row,
+                     layer.radial_stride, out, row_stride);
     }
 }
 

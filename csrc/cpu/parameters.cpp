@@ -99,9 +99,14 @@ void FoldedModel<T>::fold_sizes(const Model& model, const std::vector<int>& acti
     p.width = config.exchange_width();
     p.num_paths = static_cast<int>(contraction_paths(config.max_rank).size());
     p.num_types = model.num_types();
-    p.product_stride = padded((p.num_message_components - 1) * config.num_message_radial +
-                                  padded(config.num_message_radial, lanes),
-                              lanes);
+    // Half a vector, but at least as many radial functions as the kernels work on at a time
+    p.radial_padded = padded(config.num_message_radial, std::max(lanes / 2, 4));
+    p.message_columns = padded(p.num_sent * p.radial_padded, lanes);
+    p.side_columns = padded(p.num_vectors * p.radial_padded, lanes);
+    p.product_stride = p.message_columns + 3 * p.side_columns;
+    // Vectors may be read from the start of every component of h1.
+    p.feature_stride = padded(
+        std::max(p.width, p.num_scalars + 2 * p.num_vectors + padded(p.num_vectors, lanes)), lanes);
     active_.assign(size_of(p.num_types), 0);
     for (std::size_t n = 0; n < active_types.size(); ++n) {
         active_[size_of(active_types[n])] = static_cast<std::int32_t>(n);
@@ -133,19 +138,26 @@ void FoldedModel<T>::fold_mixing(const Model& model, int index, int lanes) {
     const int kr = layer.num_radial;
     std::vector<double> rows[4];
     for (int l = 0; l <= p.max_rank; ++l) {
-        // Rows in the file count k first; in the kernels q or p does.
-        const auto append = [&](const std::vector<double>& weight, int rank, int senders) {
+        // Rows in the file count k first; in the kernels q or p does, and k is padded.
+        const auto append = [&](const std::vector<double>& weight, int rank, int senders,
+                                int radial, int columns) {
+            const std::size_t start = rows[l].size();
+            rows[l].resize(start + size_of(columns) * size_of(channels));
             for (int q = 0; q < senders; ++q) {
                 for (int k = 0; k < kr; ++k) {
                     const long row = (static_cast<long>(rank) * kr + k) * senders + q;
-                    const auto first = weight.begin() + row * channels;
-                    rows[l].insert(rows[l].end(), first, first + channels);
+                    const long to = static_cast<long>(start) + (q * radial + k) * channels;
+                    std::copy_n(weight.begin() + row * channels, channels, rows[l].begin() + to);
                 }
             }
         };
-        if (index == 0) append(from.mixing, l, 1);
-        if (index > 0 && l <= p.message_rank) append(from.mixing, l, p.num_sent);
-        if (index > 0 && (l == 1 || l == 2)) append(from.transverse_mixing, l - 1, p.num_vectors);
+        if (index == 0) append(from.mixing, l, 1, kr, kr);
+        if (index > 0 && l <= p.message_rank) {
+            append(from.mixing, l, p.num_sent, p.radial_padded, p.message_columns);
+        }
+        if (index > 0 && (l == 1 || l == 2)) {
+            append(from.transverse_mixing, l - 1, p.num_vectors, p.radial_padded, p.side_columns);
+        }
         layer.depth[l] = static_cast<int>(rows[l].size()) / channels;
         layer.depth_stride = std::max(layer.depth_stride, padded(layer.depth[l], lanes));
     }
@@ -154,13 +166,32 @@ void FoldedModel<T>::fold_mixing(const Model& model, int index, int lanes) {
         layer.mixing_t[l] =
             place_transposed(rows[l].data(), layer.depth[l], channels, layer.depth_stride);
     }
-    if (index > 0) layer.skip = place(from.skip.data(), p.max_rank + 1, channels, stride);
+    if (index > 1) layer.skip = place(from.skip.data(), p.max_rank + 1, channels, stride);
+    if (index == 1) fold_lower(model);
     if (index + 1 == p.num_layers) return;
     layer.message = place(from.message.weight.data(), p.num_hidden, p.num_sent, p.sent_stride);
     layer.message_t =
         place_transposed(from.message.weight.data(), p.num_hidden, p.num_sent, p.hidden_stride);
     layer.vector = place(from.message.vector.data(), channels, p.num_vectors, p.vector_stride);
     layer.vector_t = place_transposed(from.message.vector.data(), channels, p.num_vectors, stride);
+}
+
+template <class T>
+void FoldedModel<T>::fold_lower(const Model& model) {
+    const std::vector<double>&mixing = model.layers[0].mixing, &skip = model.layers[1].skip;
+    const Parameters<T>& p = parameters_;
+    LayerData<T>& layer = parameters_.layers[1];
+    const int channels = p.num_channels, radial = parameters_.layers[0].num_radial;
+    for (int l = 0; l <= p.max_rank; ++l) {
+        const auto first = mixing.begin() + static_cast<long>(l) * radial * channels;
+        std::vector<double> both(first, first + static_cast<long>(radial) * channels);
+        for (std::size_t n = 0; n < both.size(); ++n) {
+            both[n] *= skip[size_of(l * channels) + n % size_of(channels)];
+        }
+        layer.lower[l] = place(both.data(), radial, channels, p.channel_stride);
+        layer.lower_t[l] =
+            place_transposed(both.data(), radial, channels, p.layers[0].depth_stride);
+    }
 }
 
 template <class T>

@@ -31,6 +31,7 @@ class FoldedModel {
     const T* place_transposed(const double* values, int rows, int columns, int stride);
     void fold_sizes(const Model& model, const std::vector<int>& active_types, int lanes);
     void fold_mixing(const Model& model, int index, int lanes);
+    void fold_lower(const Model& model);
     void fold_contraction(const Model& model, int index);
     void fold_readout(const Model& model, int index);
     void fill_tables(const Model& model, const std::vector<int>& active_types, int num_threads);

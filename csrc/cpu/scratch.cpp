@@ -96,21 +96,14 @@ void ThreadMemory<T>::size_chunk(const Parameters<T>& p) {
     rows(s.radial, stride);
     rows(s.derivative, stride);
     if (p.num_layers > 1) {
-        const int sides = 8 * p.num_vectors;
-        rows(s.sent, p.num_sent);
-        rows(s.sent_bar, p.num_sent);
-        rows(s.side, sides);
-        rows(s.side_bar, sides);
         rows(s.product_row, p.product_stride);
-        rows(s.product, stride);
-        rows(s.inner, stride);
+        rows(s.features, p.feature_stride);
+        rows(s.sent_bar, p.feature_stride);
+        rows(s.axial, p.vector_stride);
+        rows(s.side, 5 * p.num_vectors);
+        rows(s.side_bar, 8 * p.num_vectors);
         rows(s.radial_bar, stride);
-        rows(s.features, p.width);
-        rows(s.features_bar_chunk, p.width);
-        const std::size_t sums = static_cast<std::size_t>(p.num_sent * p.product_stride);
-        chunk_.add(s.message_sum, sums);
-        chunk_.add(s.side_sum, static_cast<std::size_t>(sides * stride));
-        chunk_.add(s.side_sum_bar, static_cast<std::size_t>(sides * stride));
+        chunk_.add(s.side_sum, static_cast<std::size_t>(4 * 3 * p.side_columns));
     }
     chunk_.allocate();
 }
@@ -125,7 +118,7 @@ void ThreadMemory<T>::size_block(const Parameters<T>& p) {
                                 static_cast<std::size_t>(stride));
     };
     rows(s.edge_sums, p.num_components, depth);
-    for (T** x : {&s.a, &s.b, &s.d, &s.a_bar, &s.lower}) {
+    for (T** x : {&s.a, &s.b, &s.d, &s.a_bar}) {
         rows(*x, p.num_components, p.channel_stride);
     }
     rows(s.invariants, 3 * (p.max_rank + 1), p.channel_stride);
@@ -140,29 +133,44 @@ void ThreadMemory<T>::size_block(const Parameters<T>& p) {
 }
 
 template <class T>
-void AtomStore<T>::resize(const Parameters<T>& p, std::int64_t num_owned, Job<T>& job) {
+void AtomStore<T>::resize(const Parameters<T>& p, std::int64_t num_owned,
+                          std::size_t contracted_bytes, Job<T>& job) {
     const std::size_t atoms = static_cast<std::size_t>(num_owned);
-    const auto moments = [&](int layer) {
-        const int stride = layer == 0 ? p.layers[0].depth_stride : p.channel_stride;
+    const auto components = [&](int stride) {
         return atoms * static_cast<std::size_t>(p.num_components * stride);
     };
     const std::size_t hidden = atoms * static_cast<std::size_t>(p.hidden_stride);
-    std::size_t size = 0;
-    for (int n = 0; n + 1 < p.num_layers; ++n) size += 2 * moments(n) + 2 * hidden;
-    constexpr std::size_t kLine = 64 / sizeof(T);
-    if (size + kLine > capacity_ && size > 0) {
-        data_.reset();
-        data_.reset(new T[size + kLine]);
-        capacity_ = size + kLine;
-    }
-    T* next = data_.get();
-    while (reinterpret_cast<std::uintptr_t>(next) % 64 != 0) ++next;
-    for (int n = 0; n + 1 < p.num_layers; ++n) {
-        job.moments[n] = next;
-        job.moments_bar[n] = next + moments(n);
-        job.hidden[n] = job.moments_bar[n] + moments(n);
-        job.hidden_bar[n] = job.hidden[n] + hidden;
-        next = job.hidden_bar[n] + hidden;
+    const std::size_t contracted = components(p.channel_stride);
+    // Twice: the first time counts.
+    T* start = nullptr;
+    for (const bool count : {true, false}) {
+        std::size_t size = 0, left = contracted_bytes / sizeof(T);
+        const auto take = [&](std::size_t length) {
+            T* const place = count ? nullptr : start + size;
+            size += length;
+            return place;
+        };
+        for (int n = 0; n + 1 < p.num_layers; ++n) {
+            const std::size_t moments =
+                components(n == 0 ? p.layers[0].depth_stride : p.channel_stride);
+            job.moments[n] = take(moments);
+            job.moments_bar[n] = take(moments);
+            job.hidden[n] = take(hidden);
+            job.hidden_bar[n] = take(hidden);
+            job.contracted[n] = nullptr;
+            if (contracted > left) continue;
+            job.contracted[n] = take(contracted);
+            left -= contracted;
+        }
+        if (!count) break;
+        constexpr std::size_t kLine = 64 / sizeof(T);
+        if (size + kLine > capacity_ && size > 0) {
+            data_.reset();
+            data_.reset(new T[size + kLine]);
+            capacity_ = size + kLine;
+        }
+        start = data_.get();
+        while (reinterpret_cast<std::uintptr_t>(start) % 64 != 0) ++start;
     }
 }
 

@@ -61,7 +61,9 @@ class ThreadMemory {
 template <class T>
 class AtomStore {
   public:
-    void resize(const Parameters<T>& p, std::int64_t num_owned, Job<T>& job);
+    // Of D, as much as fits into `contracted_bytes`.
+    void resize(const Parameters<T>& p, std::int64_t num_owned, std::size_t contracted_bytes,
+                Job<T>& job);
     std::size_t bytes() const { return capacity_ * sizeof(T); }
 
   private:

@@ -23,6 +23,18 @@ struct VectorOf<double> {
     typedef long long integers __attribute__((vector_size(CAMLIP_VECTOR_BYTES)));
 };
 
+// Vectors of half the size, for rows that are short.
+template <class T>
+struct HalfVectorOf;
+template <>
+struct HalfVectorOf<float> {
+    typedef float type __attribute__((vector_size(CAMLIP_VECTOR_BYTES / 2)));
+};
+template <>
+struct HalfVectorOf<double> {
+    typedef double type __attribute__((vector_size(CAMLIP_VECTOR_BYTES / 2)));
+};
+
 template <class T>
 using Vector = typename VectorOf<T>::type;
 template <class T>
@@ -40,6 +52,41 @@ CAMLIP_INLINE Vector<T> load(const T* p) {
 template <class T>
 CAMLIP_INLINE void store(T* p, Vector<T> v) {
     __builtin_memcpy(p, &v, sizeof(v));
+}
+
+template <class T>
+using HalfVector = typename HalfVectorOf<T>::type;
+template <class T>
+constexpr int kHalfLanes = kLanes<T> / 2;
+
+template <class T>
+CAMLIP_INLINE HalfVector<T> load_half(const T* p) {
+    HalfVector<T> v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+template <class T>
+CAMLIP_INLINE void store_half(T* p, HalfVector<T> v) {
+    __builtin_memcpy(p, &v, sizeof(v));
+}
+
+// out[n] += in[n] in double.
+template <class T>
+CAMLIP_INLINE void add_widened(double* out, const T* in, int count) {
+    int n = 0;
+    if constexpr (sizeof(T) == 4) {
+        using D = Vector<double>;
+        for (; n + kLanes<double> <= count; n += kLanes<double>) {
+            const D value = __builtin_convertvector(load_half<float>(in + n), D);
+            store<double>(out + n, load<double>(out + n) + value);
+        }
+    } else {
+        for (; n + kLanes<double> <= count; n += kLanes<double>) {
+            store<double>(out + n, load<double>(out + n) + load<double>(in + n));
+        }
+    }
+    for (; n < count; ++n) out[n] += static_cast<double>(in[n]);
 }
 
 template <class T>
@@ -172,6 +219,21 @@ CAMLIP_INLINE void transpose(const T* from, long from_stride, int rows, int colu
 #pragma GCC unroll 16
             for (int i = 0; i < W; ++i) store<T>(to + (c + i) * to_stride + r, v[i]);
         }
+    }
+}
+
+// The same for one row of `columns` elements at each of the pointers, whose rows may be read up to
+// the next multiple of the lanes: to[c * to_stride + lane] = rows[lane][c].
+template <class T>
+CAMLIP_INLINE void transpose_rows(const T* const* rows, int columns, T* to, long to_stride) {
+    constexpr int W = kLanes<T>;
+    for (int c = 0; c < columns; c += W) {
+        Vector<T> v[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) v[i] = load<T>(rows[i] + c);
+        transpose_steps<T, W / 2>(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) store<T>(to + (c + i) * to_stride, v[i]);
     }
 }
 

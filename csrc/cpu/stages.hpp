@@ -21,6 +21,14 @@ CAMLIP_INLINE T* stored(const Parameters<T>& p, T* const* arrays, int layer, con
     return arrays[layer] + block.first * p.num_components * stored_stride(p, layer);
 }
 
+// D of the block, where the job keeps it.
+template <class T>
+CAMLIP_INLINE T* stored_contracted(const Parameters<T>& p, const Job<T>& job, int layer,
+                                   const Block& block) {
+    if (!job.contracted[layer]) return nullptr;
+    return job.contracted[layer] + block.first * p.num_components * p.channel_stride;
+}
+
 // Compacts the neighbors of the block and sums over its edges, (components, atoms, depth_stride).
 template <class T>
 inline void sum_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
@@ -66,7 +74,8 @@ inline const T* recall_moments(const Parameters<T>& p, const Job<T>& job, int la
                                const Block& block, T* room) {
     const T* kept = stored<T>(p, job.moments, layer, block);
     if (layer > 0) return kept;
-    mix<T>(p, p.layers[0], block.size, kept, p.layers[0].depth_stride, room);
+    const LayerData<T>& data = p.layers[0];
+    mix<T, false>(p, data.mixing, data.depth, block.size, kept, data.depth_stride, room);
     return room;
 }
 
@@ -75,10 +84,17 @@ template <class T>
 inline void moments_of(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                        const Block& block, T* a) {
     const LayerData<T>& data = p.layers[layer];
-    mix<T>(p, data, block.size, s.edge_sums, data.depth_stride, a);
+    if (layer == 1) {
+        const T* below = stored<T>(p, job.moments, 0, block);
+        mix<T, false>(p, data.lower, p.layers[0].depth, block.size, below, p.layers[0].depth_stride,
+                      a);
+        mix<T, true>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
+        return;
+    }
+    mix<T, false>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
     if (layer == 0) return;
-    const T* lower = recall_moments<T>(p, job, layer - 1, block, s.lower);
-    scale_by_rank<T>(p, data.skip, block.size, lower, a, true);
+    const T* below = stored<T>(p, job.moments, layer - 1, block);
+    scale_by_rank<T>(p, data.skip, block.size, below, a, true);
 }
 
 // Adjoint of moments_of: leaves that of the edge sums in s.edge_sums and writes that of the moments
@@ -87,15 +103,16 @@ template <class T>
 inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                             const Block& block, const T* a_bar) {
     const LayerData<T>& data = p.layers[layer];
-    mix_adjoint<T, false>(p, data, block.size, a_bar, s.edge_sums, data.depth_stride);
+    mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, a_bar, s.edge_sums,
+                          data.depth_stride);
     if (layer == 0) return;
     T* below = stored<T>(p, job.moments_bar, layer - 1, block);
     if (layer > 1) {
         scale_by_rank<T>(p, data.skip, block.size, a_bar, below, false);
         return;
     }
-    scale_by_rank<T>(p, data.skip, block.size, a_bar, s.lower, false);
-    mix_adjoint<T, false>(p, p.layers[0], block.size, s.lower, below, p.layers[0].depth_stride);
+    mix_adjoint<T, false>(p, data.lower_t, p.layers[0].depth, block.size, a_bar, below,
+                          p.layers[0].depth_stride);
 }
 
 template <class T>
@@ -117,10 +134,12 @@ void atoms_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int
     const Block block = block_of(job, index);
     const LayerData<T>& data = p.layers[layer];
     const T* a = recall_moments<T>(p, job, layer, block, s.a);
-    contract<T>(p, data, s, block, a);
-    invariants_forward<T>(p, s, block.size, a);
+    T* const kept = stored_contracted<T>(p, job, layer, block);
+    T* const d = kept ? kept : s.d;
+    contract<T>(p, data, s, block, a, d);
+    invariants_forward<T>(p, s, block.size, a, d);
     readout<T>(p, data, job, s, block);
-    message_forward<T>(p, data, job, s, block);
+    message_forward<T>(p, data, job, s, block, d);
     if (!job.gradients) return;
     const long size = static_cast<long>(block.size) * p.hidden_stride;
     const long at = block.first * p.hidden_stride;
@@ -138,14 +157,19 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
     __builtin_memcpy(s.hidden, job.hidden[layer] + at, size * sizeof(T));
     __builtin_memcpy(s.hidden_bar, job.hidden_bar[layer] + at, size * sizeof(T));
     const T* a = recall_moments<T>(p, job, layer, block, s.a);
-    contract<T>(p, data, s, block, a);
-    message_adjoint<T>(p, data, job, s, block);
+    const T* d = stored_contracted<T>(p, job, layer, block);
+    if (!d) {
+        contract<T>(p, data, s, block, a, s.d);
+        d = s.d;
+    }
+    message_adjoint<T>(p, data, job, s, block, d);
     T* bar = stored<T>(p, job.moments_bar, layer, block);
     if (layer == 0) {
-        block_adjoint<T>(p, data, s, block, a, s.a_bar, true, false);
-        mix_adjoint<T, true>(p, data, block.size, s.a_bar, bar, data.depth_stride);
+        block_adjoint<T>(p, data, s, block, a, d, s.a_bar, true, false);
+        mix_adjoint<T, true>(p, data.mixing_t, data.depth, block.size, s.a_bar, bar,
+                             data.depth_stride);
     } else {
-        block_adjoint<T>(p, data, s, block, a, bar, true, true);
+        block_adjoint<T>(p, data, s, block, a, d, bar, true, true);
     }
 }
 
@@ -168,8 +192,8 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
     const LayerData<T>& data = p.layers[layer];
     sum_edges<T>(p, job, s, layer, block, s.edge_sums);
     moments_of<T>(p, job, s, layer, block, s.a);
-    contract<T>(p, data, s, block, s.a);
-    invariants_forward<T>(p, s, block.size, s.a);
+    contract<T>(p, data, s, block, s.a, s.d);
+    invariants_forward<T>(p, s, block.size, s.a, s.d);
     readout<T>(p, data, job, s, block);
     for (int n = 0; n < block.size; ++n) {
         if (!block.present[n]) continue;
@@ -178,7 +202,7 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
         if (job.atomic_energies) job.atomic_energies[block.first + n] += reference;
     }
     if (!job.gradients) return;
-    block_adjoint<T>(p, data, s, block, s.a, s.a_bar, false, false);
+    block_adjoint<T>(p, data, s, block, s.a, s.d, s.a_bar, false, false);
     moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
     scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
 }
