@@ -1,86 +1,171 @@
 """Time of the engine per atom and step: silicon, diamond structure, one domain with its ghosts.
 
 Processor time where there is one thread, so that a busy machine disturbs little; wall time else.
+With ``--against``, another build of the engine (a folder with its libcamlip.so) is timed in turns
+with this one, step by step, and the ratio of the medians is printed.
 
 Example:
     python benchmarks/engine_speed.py --presets small medium --repeats 7
+    python benchmarks/engine_speed.py --presets medium --against ../before/python/camlip/lib
 """
 
+from __future__ import annotations
+
 import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from ase.build import bulk
 
 from camlip.engine import Engine, Model, Neighbors
-from camlip.export import engine_block
-from camlip.random_model import random_model
+
+CUTOFF, SKIN = 5.0, 1.2
+PROPERTIES = ("energy", "forces", "virial")
 
 
-def domain(num_cells: int, cutoff: float, skin: float, seed: int = 0):
-    """A periodic crystal with ghosts and a neighbor list with skin, as a host keeps it."""
-    atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(num_cells)
-    atoms.rattle(0.05, seed=seed)
-    neighbors = Neighbors(cutoff, skin)
-    return atoms, neighbors.update(atoms.positions, atoms.cell.array, True)
+class Step:
+    """One engine and one domain, and what a step of it costs.
 
+    Args:
+        path: model file.
+        num_cells: cubic cells of 8 atoms along each axis.
+        options: of :class:`camlip.engine.Engine`.
+    """
 
-def time_engine(
-    preset: str,
-    num_cells: int,
-    repeats: int,
-    options: dict,
-    properties: Sequence[str] = ("energy", "forces", "virial"),
-) -> None:
-    """Print one line: best and median time in microseconds per atom."""
-    module = random_model(preset, [14], seed=1, changes={"cutoff": 5.0})
-    model = Model.from_bytes(engine_block(module, {}), preset)
-    engine = Engine(model, "cpu", **options)
-    atoms, view = domain(num_cells, model.cutoff, 1.2)
-    count = len(atoms)
-    types = np.zeros(len(view.positions), dtype=np.int32)
-    owner = view.ghost_owner
+    def __init__(self, path: str, num_cells: int, options: dict) -> None:
+        self.model = Model(path)
+        self.engine = Engine(self.model, "cpu", **options)
+        atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(num_cells)
+        atoms.rattle(0.05, seed=0)
+        self.neighbors = Neighbors(self.model.cutoff, SKIN)
+        self.view = self.neighbors.update(atoms.positions, atoms.cell.array, True)
+        self.num_atoms = len(atoms)
+        self.types = np.zeros(len(self.view.positions), dtype=np.int32)
+        self.clock = time.thread_time if options["threads"] == 1 else time.perf_counter
+        self.exchanged = 0.0
 
-    def forward(features: np.ndarray) -> None:
-        features[count:] = features[owner]
+    def forward(self, features: np.ndarray) -> None:
+        """Halo exchange, whose time is not the engine's."""
+        begin = self.clock()
+        features[self.num_atoms :] = features[self.view.ghost_owner]
+        self.exchanged += self.clock() - begin
 
-    def reverse(features: np.ndarray) -> None:
-        np.add.at(features, owner, features[count:])
+    def reverse(self, features: np.ndarray) -> None:
+        """Halo exchange of the adjoints."""
+        begin = self.clock()
+        np.add.at(features, self.view.ghost_owner, features[self.num_atoms :])
+        self.exchanged += self.clock() - begin
 
-    clock = time.thread_time if options["threads"] == 1 else time.perf_counter
-    spent = []
-    for _ in range(repeats + 1):
-        begin = clock()
-        exchanged = 0.0
-
-        def timed(body):
-            def call(features: np.ndarray) -> None:
-                nonlocal exchanged
-                start = clock()
-                body(features)
-                exchanged += clock() - start
-
-            return call
-
-        engine.compute(
-            view.positions,
-            types,
-            count,
-            view.offsets,
-            view.indices,
-            timed(forward),
-            timed(reverse),
-            properties,
+    def time(self) -> float:
+        """Microseconds per atom of one step."""
+        self.exchanged = 0.0
+        begin = self.clock()
+        self.engine.compute(
+            self.view.positions,
+            self.types,
+            self.num_atoms,
+            self.view.offsets,
+            self.view.indices,
+            self.forward,
+            self.reverse,
+            PROPERTIES,
             revision=1,
         )
-        spent.append((clock() - begin - exchanged) / count * 1e6)
-    edges = len(view.indices) / count
-    print(
-        f"{preset:7s} {engine.info.precision:6s} {engine.info.simd:8s} "
-        f"threads {engine.info.num_threads}  {count} atoms, {edges:.0f} neighbors listed:  "
-        f"best {min(spent[1:]):7.2f}  median {np.median(spent[1:]):7.2f} us/atom"
-    )
+        return (self.clock() - begin - self.exchanged) / self.num_atoms * 1e6
+
+    def describe(self) -> str:
+        """What is timed."""
+        info = self.engine.info
+        listed = len(self.view.indices) / self.num_atoms
+        return (
+            f"{info.precision:6s} {info.simd:8s} threads {info.num_threads}  {self.num_atoms} "
+            f"atoms, {listed:.0f} neighbors listed"
+        )
+
+
+class Worker:
+    """A :class:`Step` in a process of its own, with the engine of a folder.
+
+    Args:
+        library: folder of libcamlip.so, None for the one that is installed.
+        arguments: of :class:`Step`.
+    """
+
+    def __init__(self, library: Path | None, arguments: tuple) -> None:
+        environment = dict(os.environ)
+        if library:
+            # Before the place that the extension module was linked with (RUNPATH)
+            paths = [str(library.resolve()), environment.get("LD_LIBRARY_PATH", "")]
+            environment["LD_LIBRARY_PATH"] = ":".join(filter(None, paths))
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.description = json.loads(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("engine_speed: a worker ended early; its message is above")
+        return line
+
+    def time(self) -> float:
+        """Microseconds per atom of one step."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("step\n")
+        self.process.stdin.flush()
+        return float(json.loads(self._line()))
+
+    def close(self) -> None:
+        """Ends the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def work(arguments: list) -> None:
+    """Body of a worker: a line in, a step, its time out."""
+    step = Step(*arguments)
+    print(json.dumps(step.describe()), flush=True)
+    for _ in sys.stdin:
+        print(step.time(), flush=True)
+
+
+def compare(preset: str, arguments: tuple, repeats: int, against: Path | None) -> None:
+    """Print one line: best and median in microseconds per atom, and the ratio."""
+    workers = [Worker(None, arguments)] + ([Worker(against, arguments)] if against else [])
+    times = np.array([[worker.time() for worker in workers] for _ in range(repeats + 1)])[1:]
+    for worker in workers:
+        worker.close()
+    best, median = times.min(axis=0), np.median(times, axis=0)
+    line = f"{preset:7s} {workers[0].description}:  best {best[0]:7.2f}  median {median[0]:7.2f}"
+    line += " us/atom"
+    if against:
+        line += f"   before {best[1]:7.2f} {median[1]:7.2f}   ratio of the medians "
+        line += f"{median[0] / median[1]:.3f}, of the best {best[0] / best[1]:.3f}"
+    print(line, flush=True)
+
+
+def write_model(preset: str, folder: str) -> str:
+    """A model file with random weights for silicon."""
+    from camlip.export import engine_block
+    from camlip.random_model import random_model
+
+    path = Path(folder) / f"{preset}.safetensors"
+    module = random_model(preset, [14], seed=1, changes={"cutoff": CUTOFF})
+    path.write_bytes(engine_block(module, {}))
+    return str(path)
 
 
 def main() -> None:
@@ -92,13 +177,25 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
     parser.add_argument("--cells", type=int, default=8, help="cubic cells of 8 atoms per axis")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--against", type=Path, help="folder of another build's libcamlip.so")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    for preset in arguments.presets:
-        for precision in arguments.precision:
-            for simd in arguments.simd:
-                for threads in arguments.threads:
-                    options = {"precision": precision, "simd": simd, "threads": threads}
-                    time_engine(preset, arguments.cells, arguments.repeats, options)
+    if arguments.worker:
+        work(json.loads(arguments.worker))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for preset in arguments.presets:
+            path = write_model(preset, folder)
+            for precision, simd, threads in itertools.product(
+                arguments.precision, arguments.simd, arguments.threads
+            ):
+                options = {"precision": precision, "simd": simd, "threads": threads}
+                compare(
+                    preset,
+                    (path, arguments.cells, options),
+                    arguments.repeats,
+                    arguments.against,
+                )
 
 
 if __name__ == "__main__":

@@ -103,8 +103,8 @@ class CpuBackend final : public Backend {
         add_rows(&ThreadMemory<T>::forces, outputs_.forces);
         add_rows(&ThreadMemory<T>::centroid, outputs_.centroid_virial);
         for (ThreadMemory<T>& thread : threads_) {
-            for (int n = 0; n < 9 && outputs_.virial; ++n) {
-                outputs_.virial[n] += thread.scratch.virial[n];
+            for (int n = 0; n < 9 * kVirialLanes && outputs_.virial; ++n) {
+                outputs_.virial[n / kVirialLanes] += thread.scratch.virial[n];
             }
         }
     }
@@ -116,7 +116,7 @@ class CpuBackend final : public Backend {
         info.num_threads = num_threads_;
         info.radial_table_error = folded_.radial_error().value;
         info.radial_table_derivative_error = folded_.radial_error().derivative;
-        info.memory_bytes = folded_.bytes() + store_.bytes() + features_.capacity() * sizeof(T);
+        info.memory_bytes = folded_.bytes() + store_.bytes() + features_.bytes();
         for (const ThreadMemory<T>& thread : threads_) info.memory_bytes += thread.bytes();
         return info;
     }
@@ -141,14 +141,14 @@ class CpuBackend final : public Backend {
         if (layer == 0 || layer == features_layer_) return;
         features_layer_ = layer;
         const std::int64_t stride = p_.feature_stride;
-        const std::size_t size = static_cast<std::size_t>(num_total_ * stride);
-        if (features_.size() < size) features_.resize(size);
+        features_.resize(static_cast<std::size_t>(num_total_ * stride));
         T* const features = features_.data();
 #pragma omp parallel for schedule(static) num_threads(num_threads_)
         for (std::int64_t i = 0; i < num_total_; ++i) {
             const double* from = h + i * p_.width;
             T* to = features + i * stride;
             for (int n = 0; n < p_.width; ++n) to[n] = static_cast<T>(from[n]);
+            for (std::int64_t n = p_.width; n < stride; ++n) to[n] = 0;
         }
         job_.node_features = features;
     }
@@ -181,7 +181,7 @@ class CpuBackend final : public Backend {
     Outputs outputs_;
     Job<T> job_{};
     AtomStore<T> store_;
-    std::vector<T> features_;  // rows beyond the width are zero
+    LargeArray<T> features_;
     std::int64_t num_total_ = 0;
     int features_layer_ = -1;
     std::vector<ThreadMemory<T>> threads_;

@@ -35,11 +35,8 @@ inline void place_in_table(const Parameters<T>& p, const double* square, int cou
         // floor(x), or one less at a knot, where the two intervals agree
         D n = ((x - 0.5) + 6755399441055744.0) - 6755399441055744.0;
         n = n > most ? most : n;
-        const D t = x - n;
-        for (int lane = 0; lane < W; ++lane) {
-            knot[e + lane] = static_cast<T>(n[lane]);
-            fraction[e + lane] = static_cast<T>(t[lane]);
-        }
+        store_narrowed<T>(knot + e, n);
+        store_narrowed<T>(fraction + e, x - n);
     }
 }
 
@@ -213,38 +210,46 @@ CAMLIP_INLINE void edge_gradient(Scratch<T>& s, int e, Vector<T> along, const Ve
     store<T>(s.force[2] + e, radial * z + inverse * across[2]);
 }
 
-// Adds the edge gradients of a chunk to forces, virial and centroid virial.
+// Adds the edge gradients of a chunk to forces, virial and centroid virial.  Lanes beyond count have
+// no gradient.
 template <class T>
 inline void scatter_gradients(Scratch<T>& s, long i, int slot, int first, int count) {
+    using D = Vector<double>;
+    constexpr int W = kLanes<double>;
     const long at = static_cast<long>(slot) * s.capacity + first;
-    double center[3] = {0, 0, 0}, virial[9] = {};
-    for (int e = 0; e < count; ++e) {
-        const long j = s.neighbor[at + e];
-        const double f[3] = {s.force[0][e], s.force[1][e], s.force[2][e]};
-        const double r[3] = {s.difference[0][at + e], s.difference[1][at + e],
-                             s.difference[2][at + e]};
-        if (s.forces.data) {
-            double* row = row_of(s.forces, j);
-            for (int a = 0; a < 3; ++a) {
-                center[a] += f[a];
-                row[a] -= f[a];
-            }
+    D center[3] = {}, virial[9] = {};
+    for (int e = 0; e < count; e += W) {
+        D f[3], r[3];
+        for (int a = 0; a < 3; ++a) {
+            f[a] = load_widened<T>(s.force[a] + e);
+            r[a] = load_widened<T>(s.difference[a] + at + e);
+            center[a] += f[a];
         }
         for (int a = 0; a < 3; ++a) {
-            for (int b = 0; b < 3; ++b) virial[3 * a + b] -= r[a] * f[b];
+            for (int b = 0; b < 3; ++b) virial[3 * a + b] += r[a] * f[b];
         }
-        if (s.centroid.data) {
-            double* row = row_of(s.centroid, j);
-            for (int a = 0; a < 3; ++a) {
-                for (int b = 0; b < 3; ++b) row[3 * a + b] -= r[a] * f[b];
+    }
+    for (int n = 0; n < 9; ++n) {
+        double* out = s.virial + n * kVirialLanes;
+        store<double>(out, load<double>(out) - virial[n]);
+    }
+    if (s.forces.data) {
+        for (int e = 0; e < count; ++e) {
+            double* row = row_of(s.forces, s.neighbor[at + e]);
+            for (int a = 0; a < 3; ++a) row[a] -= static_cast<double>(s.force[a][e]);
+        }
+        double* row = row_of(s.forces, i);
+        for (int a = 0; a < 3; ++a) row[a] += sum<double>(center[a]);
+    }
+    if (!s.centroid.data) return;
+    for (int e = 0; e < count; ++e) {
+        double* row = row_of(s.centroid, s.neighbor[at + e]);
+        for (int a = 0; a < 3; ++a) {
+            for (int b = 0; b < 3; ++b) {
+                row[3 * a + b] -= static_cast<double>(s.difference[a][at + e]) * s.force[b][e];
             }
         }
     }
-    if (s.forces.data) {
-        double* row = row_of(s.forces, i);
-        for (int a = 0; a < 3; ++a) row[a] += center[a];
-    }
-    for (int n = 0; n < 9; ++n) s.virial[n] += virial[n];
 }
 
 }  // namespace camlip::cpu::CAMLIP_ISA

@@ -17,6 +17,7 @@ namespace camlip::cpu {
 constexpr int kBlock = 12;
 constexpr int kChunk = 32;
 constexpr int kMaxLayers = 8;
+constexpr int kVirialLanes = 8;  // sums of each component that a thread keeps apart
 constexpr int kDirtyShift = 8;  // rows of a RowBuffer are zeroed 2^kDirtyShift at a time
 
 // Parameters of one layer, folded: radial_table with 1/sqrt(n_bar), hidden with its scale,
@@ -39,18 +40,18 @@ struct LayerData {
     const T* path_weight;  // (T, P, C)
     const T* contract[4];  // (C, C)
     const T* contract_t[4];
-    const T* contract_skip;   // (L+1, C)
-    const T* hidden;          // ((3L+3) C, H)
-    const T* hidden_t;        // (H, (3L+3) C)
-    const T* hidden_bias;     // (T, H)
-    const T* readout;         // (H, H)
-    const T* readout_t;       // (H, H)
-    const T* readout_bias;    // (H)
+    const T* contract_skip;  // (L+1, C)
+    const T* hidden;  // ((3L+3) C, H)
+    const T* hidden_t;  // (H, (3L+3) C)
+    const T* hidden_bias;  // (T, H)
+    const T* readout;  // (H, H)
+    const T* readout_t;  // (H, H)
+    const T* readout_bias;  // (H)
     const T* readout_output;  // (H)
-    const T* message;         // (H, Q), nullptr in the last layer
-    const T* message_t;       // (Q, H)
-    const T* vector;          // (C, P1)
-    const T* vector_t;        // (P1, C)
+    const T* message;  // (H, Q), nullptr in the last layer
+    const T* message_t;  // (Q, H)
+    const T* vector;  // (C, P1)
+    const T* vector_t;  // (P1, C)
 };
 
 template <class T>
@@ -63,13 +64,13 @@ struct Parameters {
     int num_paths, num_types, num_intervals;
     // Layers above 0: k padded, rows of M and T, a row of both for one edge, node features
     int radial_padded, message_columns, side_columns, product_stride, feature_stride;
-    const std::int32_t* active;    // (T) rank among the active types
+    const std::int32_t* active;  // (T) rank among the active types
     int num_active;
-    const double* zbl_radii;       // (T), nullptr without ZBL
-    const double* charges;         // (T) Z
-    const double* stretches;       // (T) Z^0.23 / 0.4685
+    const double* zbl_radii;  // (T), nullptr without ZBL
+    const double* charges;  // (T) Z
+    const double* stretches;  // (T) Z^0.23 / 0.4685
     const double* reference_energies;  // (T)
-    double zbl_reach;              // largest sum of two radii
+    double zbl_reach;  // largest sum of two radii
     LayerData<T> layers[kMaxLayers];
 };
 
@@ -91,7 +92,7 @@ struct Job {
     const std::int64_t* offsets;
     const std::int32_t* indices;
     const T* node_features;  // h of the layer below, (N+G, feature_stride)
-    double* sent;            // h that atoms_forward writes
+    double* sent;  // h that atoms_forward writes
     const double* sent_bar;  // its adjoint
     double* atomic_energies;
     bool gradients;
@@ -99,21 +100,22 @@ struct Job {
     T* moments_bar[kMaxLayers];
     // D below the last layer in blocks like A, or nullptr: then it is computed twice.
     T* contracted[kMaxLayers];
-    T* hidden[kMaxLayers];      // (N, hidden_stride), below the last layer
+    T* hidden[kMaxLayers];  // (N, hidden_stride), below the last layer
     T* hidden_bar[kMaxLayers];  // of the readout alone
 };
 
 // What one thread needs; sizes in backend_cpu.cpp.
 template <class T>
 struct Scratch {
-    double energy, virial[9];
+    double energy;
+    double virial[9 * kVirialLanes];  // summed up at the end
     RowBuffer forces, centroid, features_bar;
     // Compacted neighbors of the atoms of a block, (kBlock, capacity)
     int capacity;
     int count[kBlock];
     std::int32_t *neighbor, *pair;
     T *difference[3], *knot, *fraction;  // r = (knot + fraction) cutoff / num_intervals
-    double* square;                      // (capacity), of one atom
+    double* square;  // (capacity), of one atom
     // One chunk of edges, (rows, kChunk) unless said
     T *inverse, *direction[3], *basis, *row, *row_derivative;  // row: (kChunk, K)
     T *radial, *derivative, *basis_bar, *force[3], *product_row;  // product_row: (kChunk, ...)

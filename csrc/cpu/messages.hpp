@@ -64,8 +64,8 @@ inline void product_rows(const Parameters<T>& p, const Job<T>& job, Scratch<T>& 
         T* row = s.product_row + e * p.product_stride;
         const T* h1 = h + p0;
         for (int n = 0; n < p1; n += W) {
-            const V axial = x * load<T>(h1 + n) + y * load<T>(h1 + p1 + n) +
-                            z * load<T>(h1 + 2 * p1 + n);
+            const V axial =
+                x * load<T>(h1 + n) + y * load<T>(h1 + p1 + n) + z * load<T>(h1 + 2 * p1 + n);
             store<T>(s.axial + n, axial);
         }
         scale_radial<T>(p, p0, h, g, row);
@@ -319,8 +319,8 @@ inline void scatter_features(const Parameters<T>& p, Scratch<T>& s, int slot, in
     constexpr int W = kLanes<T>;
     const std::int32_t* neighbor = s.neighbor + static_cast<long>(slot) * s.capacity + first;
     const int stride = p.feature_stride;
-    transpose<T>(s.sent_bar, kChunk, (p.width + W - 1) / W * W, (count + W - 1) / W * W,
-                 s.features, stride);
+    transpose<T>(s.sent_bar, kChunk, (p.width + W - 1) / W * W, (count + W - 1) / W * W, s.features,
+                 stride);
     for (int e = 0; e < count; ++e) {
         add_widened<T>(row_of(s.features_bar, neighbor[e]), s.features + e * stride, p.width);
     }

@@ -27,27 +27,56 @@ inline void moments_forward(const Parameters<T>& p, Scratch<T>& s, int slot, T* 
     }
 }
 
-// Lane = edge: y_bar_m = sum_k a_bar_mk g_k, and the same with g' gives df/dr = sum_m Y_m z_m.
+// For one vector of edges and M components: y_bar_m = sum_k a_bar_mk g_k, and the same with g'
+// gives z_m and so df/dr = sum_m Y_m z_m, which is added to `along`.
+template <class T, int M>
+CAMLIP_INLINE void moments_adjoint_block(int num_radial, const T* bar, long row_stride,
+                                         const T* radial, const T* derivative, const T* basis,
+                                         T* basis_bar, Vector<T>& along) {
+    using V = Vector<T>;
+    V y_bar[M], z[M];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) y_bar[m] = z[m] = V{};
+    for (int k = 0; k < num_radial; ++k) {
+        const V g = load<T>(radial + k * kChunk), slope = load<T>(derivative + k * kChunk);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) {
+            const T a = bar[m * row_stride + k];
+            y_bar[m] += a * g;
+            z[m] += a * slope;
+        }
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+        store<T>(basis_bar + m * kChunk, y_bar[m]);
+        along += load<T>(basis + m * kChunk) * z[m];
+    }
+}
+
 template <class T>
 inline void moments_backward(const Parameters<T>& p, Scratch<T>& s, long i, int slot, const T* bar,
                              long row_stride) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
+    constexpr int M = CAMLIP_VECTOR_BYTES == 64 ? 8 : 4;
     const LayerData<T>& layer = p.layers[0];
-    T* const slopes = s.basis_bar + p.num_components * kChunk;
     for (int first = 0; first < s.count[slot]; first += kChunk) {
         const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
-        const int vectors = (count + W - 1) / W;
         load_chunk<T, true>(p, layer, s, slot, first, count, p.max_rank);
-        const Matrix<T> matrix{bar, row_stride, 1};
-        gemm<T, false>(p.num_components, layer.num_radial, vectors, matrix, s.radial, kChunk,
-                       s.basis_bar, kChunk);
-        gemm<T, false>(p.num_components, layer.num_radial, vectors, matrix, s.derivative, kChunk,
-                       slopes, kChunk);
         for (int e = 0; e < count; e += W) {
             V along{}, across[3] = {};
-            for (int m = 0; m < p.num_components; ++m) {
-                along += load<T>(s.basis + m * kChunk + e) * load<T>(slopes + m * kChunk + e);
+            int m = 0;
+            for (; m + M <= p.num_components; m += M) {
+                moments_adjoint_block<T, M>(layer.num_radial, bar + m * row_stride, row_stride,
+                                            s.radial + e, s.derivative + e,
+                                            s.basis + m * kChunk + e, s.basis_bar + m * kChunk + e,
+                                            along);
+            }
+            for (; m < p.num_components; ++m) {
+                moments_adjoint_block<T, 1>(layer.num_radial, bar + m * row_stride, row_stride,
+                                            s.radial + e, s.derivative + e,
+                                            s.basis + m * kChunk + e, s.basis_bar + m * kChunk + e,
+                                            along);
             }
             basis_adjoint<T>(load<T>(s.direction[0] + e), load<T>(s.direction[1] + e),
                              load<T>(s.direction[2] + e), p.max_rank, s.basis_bar + e, kChunk,

@@ -2,6 +2,7 @@
 #include "cpu/scratch.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace camlip::cpu {
 
@@ -56,7 +57,7 @@ void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors, std::int6
         neighbors_.allocate();
     }
     scratch.energy = 0;
-    std::fill(scratch.virial, scratch.virial + 9, 0.0);
+    std::fill(std::begin(scratch.virial), std::end(scratch.virial), 0.0);
     const bool gradients = outputs.gradients();
     forces.begin(num_total, outputs.forces ? 3 : 0, own_rows);
     forces.use(outputs.forces);
@@ -90,7 +91,7 @@ void ThreadMemory<T>::size_chunk(const Parameters<T>& p) {
     for (T*& x : s.direction) rows(x, 1);
     for (T*& x : s.force) rows(x, 1);
     rows(s.basis, p.num_components);
-    rows(s.basis_bar, 2 * p.num_components);
+    rows(s.basis_bar, p.num_components);
     rows(s.row, stride);
     rows(s.row_derivative, stride);
     rows(s.radial, stride);
@@ -163,14 +164,8 @@ void AtomStore<T>::resize(const Parameters<T>& p, std::int64_t num_owned,
             left -= contracted;
         }
         if (!count) break;
-        constexpr std::size_t kLine = 64 / sizeof(T);
-        if (size + kLine > capacity_ && size > 0) {
-            data_.reset();
-            data_.reset(new T[size + kLine]);
-            capacity_ = size + kLine;
-        }
-        start = data_.get();
-        while (reinterpret_cast<std::uintptr_t>(start) % 64 != 0) ++start;
+        data_.resize(size);
+        start = data_.data();
     }
 }
 

@@ -64,11 +64,10 @@ class AtomStore {
     // Of D, as much as fits into `contracted_bytes`.
     void resize(const Parameters<T>& p, std::int64_t num_owned, std::size_t contracted_bytes,
                 Job<T>& job);
-    std::size_t bytes() const { return capacity_ * sizeof(T); }
+    std::size_t bytes() const { return data_.bytes(); }
 
   private:
-    std::size_t capacity_ = 0;
-    std::unique_ptr<T[]> data_;
+    LargeArray<T> data_;
 };
 
 }  // namespace camlip::cpu

@@ -90,6 +90,25 @@ CAMLIP_INLINE void add_widened(double* out, const T* in, int count) {
 }
 
 template <class T>
+CAMLIP_INLINE Vector<double> load_widened(const T* p) {
+    if constexpr (sizeof(T) == 4) {
+        return __builtin_convertvector(load_half<float>(p), Vector<double>);
+    } else {
+        return load<double>(p);
+    }
+}
+
+// A vector of doubles as T.
+template <class T>
+CAMLIP_INLINE void store_narrowed(T* p, Vector<double> v) {
+    if constexpr (sizeof(T) == 4) {
+        store_half<float>(p, __builtin_convertvector(v, HalfVector<float>));
+    } else {
+        store<double>(p, v);
+    }
+}
+
+template <class T>
 CAMLIP_INLINE T sum(Vector<T> v) {
     T total = 0;
     for (int i = 0; i < kLanes<T>; ++i) total += v[i];

@@ -60,7 +60,7 @@ inline double zbl_atom(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
                 row_of(s.forces, j)[a] -= f;
             }
             for (int b = 0; b < 3; ++b) {
-                s.virial[3 * b + a] -= d[b] * f;
+                s.virial[(3 * b + a) * kVirialLanes] -= d[b] * f;
                 if (centroid) centroid[3 * b + a] -= d[b] * f;
             }
         }
