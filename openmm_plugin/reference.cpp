@@ -25,10 +25,12 @@ class ReferenceCalcMLIPForceKernel : public CalcMLIPForceKernel {
   public:
     using CalcMLIPForceKernel::CalcMLIPForceKernel;
 
-    // As many threads as OpenMM itself: the property Threads of the CPU platform.
+    // On the CPU platform as many threads as OpenMM itself, its property Threads.  Reference has no
+    // such setting and a pool of all cores, which it hardly uses: there it is OpenMP's choice.
     void initialize(ContextImpl& context, const MLIPForce& force) override {
-        model_ = std::make_unique<HostModel>(context.getSystem(), force,
-                                             data_of(context).threads.getNumThreads());
+        const bool chosen = context.getPlatform().getName() != "Reference";
+        const int num_threads = chosen ? data_of(context).threads.getNumThreads() : 0;
+        model_ = std::make_unique<HostModel>(context.getSystem(), force, num_threads);
         derivative_ = force.getComputesScaleDerivative();
     }
 

@@ -21,6 +21,7 @@ from camlip.domains import compute_domains, slices
 from camlip.engine import PROPERTIES, Engine, Model, backends, simd_paths
 from camlip.errors import ArgumentError
 from camlip.lammps_check import LammpsMissing, lammps_difference
+from camlip.openmm_check import OpenMMMissing, openmm_difference
 from camlip.parity import (
     DOUBLE,
     FLOAT32,
@@ -287,6 +288,21 @@ def check_lammps(subject: Subject) -> Iterator[Outcome]:
     yield verdict("LAMMPS double: virial", difference.virial, limit, "eV/atom")
 
 
+def check_openmm(subject: Subject) -> Iterator[Outcome]:
+    """OpenMM gives the same numbers."""
+    atoms = subject.main
+    if atoms.pbc.any() and not atoms.pbc.all():
+        yield Outcome("OpenMM", "SKIP", "the structure is periodic in one or two directions")
+        return
+    try:
+        difference = openmm_difference(subject.path, atoms, subject.engine)
+    except OpenMMMissing as error:
+        yield Outcome("OpenMM", "SKIP", str(error))
+        return
+    yield verdict("OpenMM double: forces", difference.forces, difference.forces_limit, "eV/A")
+    yield verdict("OpenMM double: energy", difference.energy, difference.energy_limit, "eV/atom")
+
+
 CHECKS = (
     check_file,
     check_derivatives,
@@ -295,6 +311,7 @@ CHECKS = (
     check_domains,
     check_dynamics,
     check_lammps,
+    check_openmm,
 )
 
 

@@ -119,7 +119,7 @@ def compare(
         name: for the report.
         structures: what to compare on.
         expected: the one that is taken as right.
-        found: the other one.
+        found: the other one; it may lack the virial.
         limits: allowed difference of the energy (eV/atom) and of the forces relative to
             the largest force.  Where forces exceed 1 eV/A both limits grow in proportion.
     """
@@ -134,7 +134,8 @@ def compare(
         atomic = float(np.maximum(atomic, _gap(a, b, "atomic_energies")))
         energy = float(np.maximum(energy, _gap(a, b, "energy") / len(atoms)))
         forces = float(np.maximum(forces, _gap(a, b, "forces")))
-        virial = float(np.maximum(virial, _gap(a, b, "virial") / len(atoms)))
+        if "virial" in b:
+            virial = float(np.maximum(virial, _gap(a, b, "virial") / len(atoms)))
     scale = max(1.0, largest)
     return Difference(name, energy, atomic, forces, virial, limits[0] * scale, limits[1] * scale)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# Of the Reference platform; the CPU platform has a property.
+# Of the CPU platform where a test does not say it.
 os.environ.setdefault("OPENMM_CPU_THREADS", "1")
 
 

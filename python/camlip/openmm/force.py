@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class MLIPForce(openmm.Force):
     """Energies and forces of a camlip model.
 
-    On the platforms Reference and CPU the engine is called directly, with as many threads as
-    OpenMM uses; on OpenCL, CUDA and HIP the positions come to the host for every step.
+    On the platforms Reference and CPU the engine is called directly; on OpenCL, CUDA and HIP the
+    positions come to the host for every step.  On CPU the engine has as many threads as OpenMM
+    (the property Threads), elsewhere what OpenMP would use (OMP_NUM_THREADS).
 
     Args:
         modelFile: an exported model.  The file is opened again when a Context is made.  XML and
