@@ -67,7 +67,7 @@ def test_a_solvated_molecule(random_model, tmp_path, ensemble):
 def test_the_bundled_set_is_what_the_readme_says():
     for name, frames in (("train", 360), ("test", 45)):
         # Unpacked first: ASE seeks, which is slow in a compressed file.
-        text = lzma.open(EXAMPLES / f"{name}.xyz.xz", "rt").read()
+        text = lzma.decompress((EXAMPLES / f"{name}.xyz.xz").read_bytes()).decode()
         images = read(io.StringIO(text), ":", format="extxyz")
         assert len(images) == frames
         assert {len(atoms) for atoms in images} == {22}

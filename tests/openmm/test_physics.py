@@ -102,7 +102,7 @@ def test_energy_is_conserved(model, name):
     atoms = disordered((4, 4, 4))
     system = make_system(atoms)
     system.addForce(make_force(model, atoms, backend="cpu", precision="mixed"))
-    integrator = openmm.VerletIntegrator(0.0005)
+    integrator = openmm.VerletIntegrator(0.00025)
     context = make_context(system, atoms.positions, name, integrator)
     openmm.LocalEnergyMinimizer.minimize(context, 10.0, 100)
     context.setVelocitiesToTemperature(300, 1)
@@ -114,7 +114,7 @@ def test_energy_is_conserved(model, name):
         totals.append((state.getPotentialEnergy() + state.getKineticEnergy())._value / 96.485)
     kinetic = state.getKineticEnergy()._value / 96.485
     assert np.std(totals) < 0.01 * kinetic
-    picoseconds = 0.005 * np.arange(len(totals))
+    picoseconds = 0.0025 * np.arange(len(totals))
     drift = np.polyfit(picoseconds, np.array(totals) / len(atoms), 1)[0]
     # The oscillation of so short a run is larger than the drift of a long one (docs/openmm.md).
     assert abs(drift) < 1e-3
