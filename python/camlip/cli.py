@@ -21,6 +21,7 @@ COMMANDS = {
     "check": ("camlip.check", "test a model file on this machine"),
     "data": ("camlip.data.report", "look at a data set before training"),
     "relax": ("camlip.relax_command", "relax structures: positions, and the cell if asked for"),
+    "bench": ("camlip.bench_command", "how fast a model is on this machine"),
     "label": ("camlip.label", "compute energies and forces with an ASE calculator"),
 }
 
