@@ -104,7 +104,7 @@ def plot(timings: Sequence[Timing], title: str, file: Path) -> None:
     axes = figure.add_subplot()
 
     def label(t: Timing) -> str:
-        parallel = f"{t.ranks} x {t.threads}" if t.host == "lammps" else f"{t.threads}"
+        parallel = f"{t.ranks} rank(s) x {t.threads}" if t.host == "lammps" else f"{t.threads}"
         return f"{t.host}, {t.engine} {t.precision}, {parallel} thread(s)"
 
     for name, group in itertools.groupby(sorted(timings, key=label), key=label):
