@@ -110,7 +110,7 @@ Engine::Engine(const Model& model, const EngineOptions& options)
     : model_(model),
       architecture_(find_architecture(model.architecture)),
       neighbors_(model.config.cutoff, options.skin < 0 ? kDefaultSkin : options.skin, true,
-                 options.num_threads) {
+                 options.num_threads, options.simd) {
     const BackendChoice chosen = choose_backend(model, options);
     active_.assign(static_cast<std::size_t>(model.num_types()), false);
     for (const int type : chosen.options.active_types)

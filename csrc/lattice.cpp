@@ -121,4 +121,15 @@ Shift3 Lattice::given(const Shift3& reduced_shift) const {
     return shift;
 }
 
+bool Lattice::map_to(const Lattice& other, double* map) const {
+    if (periodic_ != other.periodic_ || transform_ != other.transform_) return false;
+    for (std::size_t a = 0; a < 3; ++a)
+        for (std::size_t b = 0; b < 3; ++b) {
+            map[3 * a + b] = 0;
+            for (std::size_t k = 0; k < 3; ++k)
+                map[3 * a + b] += inverse_[k][a] * other.rows_[k][b];
+        }
+    return true;
+}
+
 }  // namespace camlip

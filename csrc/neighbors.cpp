@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <exception>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "errors.hpp"
 
@@ -19,35 +19,21 @@ namespace {
 
 // Positions further away than this many cells have lost the digits that matter.
 constexpr double kMaxCellsAway = 1e6;
-constexpr double kMaxImages = 1e6;
-constexpr std::int64_t kChunk = 512;  // atoms that one thread searches at a time
+constexpr std::int64_t kAtomsPerThread = 1000;  // fewer are not worth a thread
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
-std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
-    return a >= 0 ? a / b : -((b - 1 - a) / b);
-}
+double square(const double* r) { return r[0] * r[0] + r[1] * r[1] + r[2] * r[2]; }
 
 }  // namespace
 
-// Atoms sorted by bins of about half the reach, so that neighbors lie within `reach` bins.
-struct Neighbors::Bins {
-    std::array<std::int64_t, 3> count, reach;
-    std::vector<std::int64_t> bin_of;  // (N), index of the atom's bin
-    std::vector<std::int64_t> starts;  // (bins + 1)
-    std::vector<std::int32_t> atoms;   // (N), ascending within each bin
-    std::vector<double> positions;     // (N, 3), wrapped, in the order of atoms
-
-    std::int64_t index(const std::array<std::int64_t, 3>& b) const {
-        return (b[0] * count[1] + b[1]) * count[2] + b[2];
-    }
-    std::array<std::int64_t, 3> place(std::int64_t index) const {
-        return {index / (count[1] * count[2]), index / count[2] % count[1], index % count[2]};
-    }
-};
-
-Neighbors::Neighbors(double cutoff, double skin, bool wrap, int num_threads)
-    : cutoff_(cutoff), skin_(skin), wrap_(wrap), num_threads_(num_threads) {
+Neighbors::Neighbors(double cutoff, double skin, bool wrap, int num_threads,
+                     const std::string& simd)
+    : cutoff_(cutoff),
+      skin_(skin),
+      wrap_(wrap),
+      num_threads_(num_threads),
+      functions_(search::choose(simd.c_str())) {
     if (!(cutoff > 0) || !std::isfinite(cutoff))
         throw ArgumentError("cutoff: value " + std::to_string(cutoff) +
                             ", expected a positive number of Angstrom");
@@ -57,234 +43,206 @@ Neighbors::Neighbors(double cutoff, double skin, bool wrap, int num_threads)
 }
 
 void Neighbors::update(const System& system) {
-    for (std::int64_t i = 0; i < 3 * system.num_atoms; ++i)
+    double sum = 0;  // 0 * x is NaN for NaN and infinity
+    for (std::int64_t i = 0; i < 3 * system.num_atoms; ++i) sum += 0 * system.positions[i];
+    for (std::int64_t i = 0; !(sum == 0) && i < 3 * system.num_atoms; ++i)
         if (!std::isfinite(system.positions[i]))
             throw NumericError("positions: atom " + std::to_string(i / 3) +
                                " is at NaN or infinity");
-    if (!can_keep(system)) {
-        valid_ = false;
-        rebuild(system);
-        valid_ = true;
-    }
-    refresh_positions(system);
+    const bool kept = std::exchange(valid_, false) && keep(system);
+    if (!kept) rebuild(system);
+    place_ghosts();
+    valid_ = true;
 }
 
-bool Neighbors::can_keep(const System& system) const {
-    if (!valid_ || system.num_atoms != num_atoms_ || system.periodic != periodic_) return false;
+// Moves the atoms of the list to where they are now; false when it may be short of a pair then.
+bool Neighbors::keep(const System& system) {
+    if (system.num_atoms != num_atoms_ || system.periodic != periodic_) return false;
+    bool same_cell = true;
     for (std::size_t k = 0; k < 9; ++k)
-        if (periodic_[k / 3] && !(system.cell && system.cell[k] == cell_[k])) return false;
-    const double limit = 0.25 * skin_ * skin_;
-    for (std::size_t i = 0; i < built_positions_.size(); i += 3) {
-        const double x = system.positions[i] - built_positions_[i];
-        const double y = system.positions[i + 1] - built_positions_[i + 1];
-        const double z = system.positions[i + 2] - built_positions_[i + 2];
-        if (x * x + y * y + z * z > limit) return false;
+        same_cell &= !periodic_[k / 3] || (system.cell && system.cell[k] == cell_[k]);
+    double limit = 0.5 * skin_;
+    if ((!same_cell || deformed_) && !deform(system.cell, &limit)) return false;
+    const double limit2 = limit * limit;
+    for (std::int64_t i = 0; i < num_atoms_; ++i) {
+        const double* given = system.positions + 3 * i;
+        const double* built = &built_positions_[at(3 * i)];
+        double* r = &positions_[at(3 * i)];
+        double start[3] = {built[0], built[1], built[2]};
+        for (std::size_t x = 0; deformed_ && x < 3; ++x)
+            start[x] = built[0] * deformation_[x] + built[1] * deformation_[3 + x] +
+                       built[2] * deformation_[6 + x];
+        for (std::size_t x = 0; x < 3; ++x) r[x] = given[x];
+        if (wrap_ && !home_.empty()) {
+            const Vector3 home = lattice_.vector(home_[at(i)]);
+            for (std::size_t x = 0; x < 3; ++x) r[x] -= home[x];
+        }
+        const double moved[3] = {r[0] - start[0], r[1] - start[1], r[2] - start[2]};
+        if (!(square(moved) <= limit2) && !unwrap(i, r, start, limit2)) return false;
     }
     return true;
 }
 
+// A list stays complete while the cell changes little.  With the linear map F from the old to the
+// new cell and atoms u away from where F takes them, two atoms closer than the cutoff now were
+// closer than (cutoff + 2 u) / s, s the smallest factor by which F stretches anything; and
+// s >= 1 - |F - 1|.  False when no u is allowed.
+bool Neighbors::deform(const double* cell, double* limit) {
+    const Lattice lattice(cell, periodic_);
+    if (!built_lattice_.map_to(lattice, deformation_.data())) return false;
+    double strain = 0;
+    for (std::size_t k = 0; k < 9; ++k) {
+        const double e = deformation_[k] - (k % 4 == 0 ? 1 : 0);
+        strain += e * e;
+    }
+    *limit = 0.5 * ((cutoff_ + skin_) * (1 - std::sqrt(strain)) - cutoff_);
+    lattice_ = lattice;
+    std::copy_n(cell, 9, cell_.begin());
+    deformed_ = strain > 0;
+    return *limit >= 0;
+}
+
+// An atom that jumped by lattice vectors (the host wrapped it) is where it was: takes its position
+// back.  False when it moved too far anyway.
+bool Neighbors::unwrap(std::int64_t i, double* position, const double* start, double limit2) {
+    if (!wrap_) return false;  // the shifts of its ghosts would change
+    const double moved[3] = {position[0] - start[0], position[1] - start[1],
+                             position[2] - start[2]};
+    const Vector3 cells = lattice_.fractional(moved);
+    Shift3 jump = {0, 0, 0};
+    for (std::size_t k = 0; k < 3; ++k) {
+        if (!periodic_[k]) continue;
+        if (!(std::fabs(cells[k]) < kMaxCellsAway)) return false;
+        jump[k] = std::llround(cells[k]);
+    }
+    if (jump == Shift3{0, 0, 0}) return false;
+    if (home_.empty()) home_.assign(at(num_atoms_), {0, 0, 0});
+    for (std::size_t k = 0; k < 3; ++k) home_[at(i)][k] += jump[k];
+    const Vector3 r = lattice_.vector(jump);
+    for (std::size_t x = 0; x < 3; ++x) position[x] -= r[x];
+    const double rest[3] = {position[0] - start[0], position[1] - start[1], position[2] - start[2]};
+    return square(rest) <= limit2;
+}
+
 void Neighbors::rebuild(const System& system) {
-    const Lattice lattice(system.cell, system.periodic);
+    built_lattice_ = lattice_ = Lattice(system.cell, system.periodic);
+    deformed_ = false;
     num_atoms_ = system.num_atoms;
     periodic_ = system.periodic;
     if (system.cell) std::copy_n(system.cell, 9, cell_.begin());
-    built_positions_.assign(system.positions, system.positions + 3 * num_atoms_);
+    find_homes(system);
+    const bool restated = !wrap_ && !home_.empty();
+    grid_.build(lattice_, cell_.data(), cutoff_ + skin_,
+                restated ? wrapped_.data() : built_positions_.data(), num_atoms_);
+    search();
+    if (restated) {
+        restate_for_given_positions();
+    } else {
+        ghost_owner_ = grid_.owner();
+        ghost_shift_ = grid_.shift();
+    }
+    positions_.resize(at(3 * (num_atoms_ + num_ghost())));
+    std::copy(built_positions_.begin(), built_positions_.end(), positions_.begin());
+    ++revision_;
+}
 
-    home_.assign(at(num_atoms_), {0, 0, 0});
-    wrapped_ = built_positions_;
-    home_vectors_.assign(wrapped_.size(), 0.0);
+// Which cell each atom is in.
+void Neighbors::find_homes(const System& system) {
+    built_positions_.resize(at(3 * num_atoms_));
+    std::copy_n(system.positions, 3 * num_atoms_, built_positions_.begin());
+    home_.clear();
     for (std::int64_t i = 0; i < num_atoms_; ++i) {
-        const Vector3 fractional = lattice.fractional(&wrapped_[at(3 * i)]);
+        const Vector3 place = lattice_.fractional(system.positions + 3 * i);
+        Shift3 home = {0, 0, 0};
         for (std::size_t k = 0; k < 3; ++k) {
             if (!periodic_[k]) continue;
-            const double cells = std::floor(fractional[k]);
+            const double cells = std::floor(place[k]);
             if (!(std::fabs(cells) < kMaxCellsAway))
                 throw ArgumentError("positions: atom " + std::to_string(i) +
                                     " is more than a million cells away from the origin");
-            home_[at(i)][k] = static_cast<std::int64_t>(cells);
+            home[k] = static_cast<std::int64_t>(cells);
         }
-        const Vector3 home = lattice.vector(home_[at(i)]);
-        for (std::size_t x = 0; x < 3; ++x) {
-            wrapped_[at(3 * i) + x] -= home[x];
-            if (wrap_) home_vectors_[at(3 * i) + x] = home[x];
-        }
+        if (home == Shift3{0, 0, 0}) continue;
+        if (home_.empty()) home_.assign(at(num_atoms_), {0, 0, 0});
+        home_[at(i)] = home;
     }
+    if (home_.empty()) return;
+    Array<double>& wrapped = wrap_ ? built_positions_ : wrapped_;
+    wrapped.resize(at(3 * num_atoms_));
+    for (std::int64_t i = 0; i < num_atoms_; ++i) {
+        const Vector3 home = lattice_.vector(home_[at(i)]);
+        for (std::size_t x = 0; x < 3; ++x)
+            wrapped[at(3 * i) + x] = system.positions[at(3 * i) + x] - home[x];
+    }
+}
 
-    const Bins bins = sort_into_bins(lattice);
-    first_ghost_.assign(at(num_atoms_), -1);
-    next_ghost_.clear();
-    ghost_owner_.clear();
-    ghost_shift_.clear();
-    indices_.clear();
-    offsets_.assign(1, 0);
-
-    // Chunks are searched in parallel and appended in order: the result does not depend on the
-    // number of threads.
+int Neighbors::threads_for(std::int64_t num_atoms) const {
     int threads = 1;
 #ifdef _OPENMP
     threads = num_threads_ > 0 ? num_threads_ : omp_get_max_threads();
 #endif
-    std::vector<std::int64_t> counts(at(num_atoms_));
-    std::vector<std::vector<Candidate>> found(static_cast<std::size_t>(threads));
-    for (std::int64_t start = 0; start < num_atoms_; start += kChunk * threads) {
-        std::exception_ptr failure;
+    return static_cast<int>(std::min<std::int64_t>(threads, 1 + num_atoms / kAtomsPerThread));
+}
+
+// Counts, then lists: every row goes straight to its place, whichever thread finds it.
+void Neighbors::search() {
+    const int threads = threads_for(num_atoms_);
+    const search::Input input = grid_.input(cutoff_ + skin_);
+    const std::int64_t num_rods = num_atoms_ > 0 ? grid_.num_rods() : 0;
+    offsets_.resize(at(num_atoms_) + 1);
+    offsets_[0] = 0;
+    const std::size_t num_runs = at(grid_.num_columns());
+    const std::size_t size = at(grid_.most_around()) + 2 * search::kMaxLanes;
+    runs_.resize(static_cast<std::size_t>(threads) * num_runs);
+    around_.resize(static_cast<std::size_t>(threads) * 3 * size);
+    lists_.resize(static_cast<std::size_t>(threads) * 2 * size);
+    const auto for_bins = [&](auto body) {
 #ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 4) if (threads > 1)
 #endif
-        for (int t = 0; t < threads; ++t) {
-            try {
-                const std::int64_t begin = std::min(start + t * kChunk, num_atoms_);
-                const std::int64_t end = std::min(begin + kChunk, num_atoms_);
-                found[static_cast<std::size_t>(t)].clear();
-                search(lattice, bins, begin, end, found[static_cast<std::size_t>(t)],
-                       counts.data());
-            } catch (...) {
+        for (std::int64_t rod = 0; rod < num_rods; ++rod) {
+            std::size_t t = 0;
 #ifdef _OPENMP
-#pragma omp critical
+            t = static_cast<std::size_t>(omp_get_thread_num());
 #endif
-                failure = std::current_exception();
-            }
+            float* around = around_.data() + t * 3 * size;
+            std::int32_t* lists = lists_.data() + t * 2 * size;
+            const search::Room room = {runs_.data() + t * num_runs, around, around + size,
+                                       around + 2 * size,           lists,  lists + size};
+            const std::int32_t first = grid_.first_bin(rod);
+            for (std::int32_t b = 0; b < grid_.rod_length(); ++b) body(first + b, room);
         }
-        if (failure) std::rethrow_exception(failure);
-        for (int t = 0; t < threads; ++t) {
-            const std::int64_t begin = std::min(start + t * kChunk, num_atoms_);
-            const std::int64_t end = std::min(begin + kChunk, num_atoms_);
-            append(lattice, found[static_cast<std::size_t>(t)], begin, end, counts);
-        }
-    }
-    ++revision_;
+    };
+    for_bins([&](std::int32_t bin, const search::Room& room) {
+        functions_.count(input, bin, room, offsets_.data() + 1);
+    });
+    for (std::size_t i = 1; i < offsets_.size(); ++i) offsets_[i] += offsets_[i - 1];
+    indices_.resize(at(offsets_.back()));
+    for_bins([&](std::int32_t bin, const search::Room& room) {
+        functions_.list(input, bin, room, offsets_.data(), indices_.data());
+    });
 }
 
-Neighbors::Bins Neighbors::sort_into_bins(const Lattice& lattice) const {
-    const double range = cutoff_ + skin_;
-    std::vector<Vector3> place(at(num_atoms_));
-    Vector3 low = {0, 0, 0}, extent = {1, 1, 1};
-    for (std::int64_t i = 0; i < num_atoms_; ++i)
-        place[at(i)] = lattice.fractional(&wrapped_[at(3 * i)]);
-    for (std::size_t k = 0; k < 3 && num_atoms_ > 0; ++k) {
-        if (periodic_[k]) continue;
-        const auto by_k = [k](const Vector3& a, const Vector3& b) { return a[k] < b[k]; };
-        const auto bounds = std::minmax_element(place.begin(), place.end(), by_k);
-        low[k] = (*bounds.first)[k];
-        extent[k] = (*bounds.second)[k] - low[k];
-    }
-
-    Bins bins;
-    double ideal[3], images = 1;
-    for (std::size_t k = 0; k < 3; ++k) {
-        const double length = extent[k] * lattice.height(static_cast<int>(k));
-        ideal[k] = std::max(1.0, std::floor(2 * length / range));
-        if (periodic_[k]) images *= 1 + 2 * std::ceil(range / length);
-    }
-    if (!(images < kMaxImages))
-        throw ArgumentError("cell: too small, an atom would have about " + std::to_string(images) +
-                            " images within the cutoff");
-    // No more bins than a few per atom, however far apart the atoms are.
-    const double most = 4.0 * static_cast<double>(num_atoms_) + 64;
-    for (double& count : ideal) count = std::min(count, most);
-    while (ideal[0] * ideal[1] * ideal[2] > most) {
-        double& longest = *std::max_element(ideal, ideal + 3);
-        longest = std::floor((longest + 1) / 2);
-    }
-    for (std::size_t k = 0; k < 3; ++k) {
-        bins.count[k] = static_cast<std::int64_t>(ideal[k]);
-        const double width = extent[k] * lattice.height(static_cast<int>(k)) / ideal[k];
-        const double reach = std::floor(range / width) + 1;
-        bins.reach[k] =
-            periodic_[k] || reach < ideal[k] ? static_cast<std::int64_t>(reach) : bins.count[k] - 1;
-    }
-
-    bins.bin_of.resize(at(num_atoms_));
-    bins.starts.assign(at(bins.count[0] * bins.count[1] * bins.count[2]) + 1, 0);
+// From shifts between wrapped positions to shifts between the given ones: other images.
+void Neighbors::restate_for_given_positions() {
+    first_ghost_.assign(at(num_atoms_), -1);
+    next_ghost_.clear();
+    ghost_owner_.clear();
+    ghost_shift_.clear();
     for (std::int64_t i = 0; i < num_atoms_; ++i) {
-        std::array<std::int64_t, 3> b;
-        for (std::size_t k = 0; k < 3; ++k) {
-            const double scale = extent[k] > 0 ? ideal[k] / extent[k] : 0;
-            const double x = std::floor((place[at(i)][k] - low[k]) * scale);
-            b[k] = static_cast<std::int64_t>(std::min(std::max(x, 0.0), ideal[k] - 1));
-        }
-        bins.bin_of[at(i)] = bins.index(b);
-        ++bins.starts[at(bins.bin_of[at(i)]) + 1];
-    }
-    for (std::size_t b = 1; b < bins.starts.size(); ++b) bins.starts[b] += bins.starts[b - 1];
-    std::vector<std::int64_t> next(bins.starts.begin(), bins.starts.end() - 1);
-    bins.atoms.resize(at(num_atoms_));
-    bins.positions.resize(wrapped_.size());
-    for (std::int64_t i = 0; i < num_atoms_; ++i) {
-        const std::int64_t n = next[at(bins.bin_of[at(i)])]++;
-        bins.atoms[at(n)] = static_cast<std::int32_t>(i);
-        std::copy_n(&wrapped_[at(3 * i)], 3, &bins.positions[at(3 * n)]);
-    }
-    return bins;
-}
-
-void Neighbors::search(const Lattice& lattice, const Bins& bins, std::int64_t begin,
-                       std::int64_t end, std::vector<Candidate>& found,
-                       std::int64_t* counts) const {
-    const double range2 = (cutoff_ + skin_) * (cutoff_ + skin_);
-    for (std::int64_t i = begin; i < end; ++i) {
-        const std::size_t before = found.size();
-        const double* ri = &wrapped_[at(3 * i)];
-        const auto center = bins.place(bins.bin_of[at(i)]);
-        // Images of the box that the bins within reach lie in, and the run of bins in each.
-        const auto first_image = [&](std::size_t k) {
-            return periodic_[k] ? floor_divide(center[k] - bins.reach[k], bins.count[k]) : 0;
-        };
-        const auto last_image = [&](std::size_t k) {
-            return periodic_[k] ? floor_divide(center[k] + bins.reach[k], bins.count[k]) : 0;
-        };
-        const auto low = [&](std::size_t k, std::int64_t image) {
-            return std::max(center[k] - bins.reach[k] - image * bins.count[k], std::int64_t{0});
-        };
-        const auto high = [&](std::size_t k, std::int64_t image) {
-            return std::min(center[k] + bins.reach[k] - image * bins.count[k], bins.count[k] - 1);
-        };
-        Shift3 s;
-        for (s[0] = first_image(0); s[0] <= last_image(0); ++s[0])
-            for (s[1] = first_image(1); s[1] <= last_image(1); ++s[1])
-                for (s[2] = first_image(2); s[2] <= last_image(2); ++s[2]) {
-                    const Vector3 image = lattice.vector(s);
-                    const double origin[3] = {ri[0] - image[0], ri[1] - image[1], ri[2] - image[2]};
-                    const std::array<std::int32_t, 3> shift = {static_cast<std::int32_t>(s[0]),
-                                                               static_cast<std::int32_t>(s[1]),
-                                                               static_cast<std::int32_t>(s[2])};
-                    const bool home = s == Shift3{0, 0, 0};
-                    for (std::int64_t x = low(0, s[0]); x <= high(0, s[0]); ++x)
-                        for (std::int64_t y = low(1, s[1]); y <= high(1, s[1]); ++y) {
-                            // Bins along the last direction are neighbors in memory.
-                            const std::int64_t row = bins.index({x, y, 0});
-                            const std::int64_t n1 = bins.starts[at(row + high(2, s[2]) + 1)];
-                            for (std::int64_t n = bins.starts[at(row + low(2, s[2]))]; n < n1;
-                                 ++n) {
-                                const double* rj = &bins.positions[at(3 * n)];
-                                const double dx = rj[0] - origin[0], dy = rj[1] - origin[1];
-                                const double dz = rj[2] - origin[2];
-                                if (dx * dx + dy * dy + dz * dz >= range2) continue;
-                                if (home && bins.atoms[at(n)] == i) continue;
-                                found.push_back({bins.atoms[at(n)], shift});
-                            }
-                        }
-                }
-        counts[i] = static_cast<std::int64_t>(found.size() - before);
-    }
-}
-
-void Neighbors::append(const Lattice& lattice, const std::vector<Candidate>& found,
-                       std::int64_t begin, std::int64_t end,
-                       const std::vector<std::int64_t>& counts) {
-    auto candidate = found.begin();
-    for (std::int64_t i = begin; i < end; ++i) {
-        for (std::int64_t n = 0; n < counts[at(i)]; ++n, ++candidate) {
-            Shift3 shift;
+        const Shift3 from = lattice_.given(home_[at(i)]);
+        for (std::int64_t n = offsets_[at(i)]; n < offsets_[at(i) + 1]; ++n) {
+            const std::int64_t image = indices_[at(n)] - num_atoms_;
+            const std::int64_t owner = image < 0 ? indices_[at(n)] : grid_.owner()[at(image)];
+            const Shift3 to = lattice_.given(home_[at(owner)]);
+            Shift3 shift = {0, 0, 0};
             for (std::size_t k = 0; k < 3; ++k) {
-                shift[k] = candidate->shift[k];
-                if (!wrap_) shift[k] += home_[at(i)][k] - home_[at(candidate->atom)][k];
+                if (image >= 0) shift[k] = grid_.shift()[at(3 * image) + k];
+                shift[k] += from[k] - to[k];
             }
-            indices_.push_back(shift == Shift3{0, 0, 0}
-                                   ? candidate->atom
-                                   : ghost_row(candidate->atom, lattice.given(shift)));
+            indices_[at(n)] = shift == Shift3{0, 0, 0} ? static_cast<std::int32_t>(owner)
+                                                       : ghost_row(owner, shift);
         }
-        offsets_.push_back(static_cast<std::int64_t>(indices_.size()));
     }
 }
 
@@ -311,26 +269,61 @@ std::int32_t Neighbors::ghost_row(std::int64_t owner, const Shift3& shift) {
     return static_cast<std::int32_t>(num_atoms_ + g);
 }
 
-void Neighbors::refresh_positions(const System& system) {
-    positions_.resize(at(3 * (num_atoms_ + num_ghost())));
-    for (std::size_t i = 0; i < home_vectors_.size(); ++i)
-        positions_[i] = system.positions[i] - home_vectors_[i];
-    for (std::size_t g = 0; g < ghost_owner_.size(); ++g) {
-        for (std::size_t x = 0; x < 3; ++x) {
-            double r = positions_[at(3 * ghost_owner_[g]) + x];
+void Neighbors::place_ghosts() {
+    double* ghost = positions_.data() + 3 * num_atoms_;
+    for (std::size_t g = 0; g < ghost_owner_.size(); ++g)
+        place_image(&positions_[at(3 * ghost_owner_[g])], &ghost_shift_[3 * g], cell_.data(),
+                    ghost + 3 * g);
+}
+
+void Neighbors::fill_pairs(const PairColumns& columns) const {
+    const int threads = threads_for(num_atoms_);
+    const PairColumns out = columns;
+    const std::int64_t num_atoms = num_atoms_;
+    const double* positions = positions_.data();
+    const std::int64_t *offsets = offsets_.data(), *owner = ghost_owner_.data();
+    const std::int32_t *indices = indices_.data(), *shift = ghost_shift_.data();
+    // Shifts of the list are between positions(), those of the pairs between the given ones.
+    const Shift3* home = wrap_ && !home_.empty() ? home_.data() : nullptr;
+    const auto fill = [=](std::int64_t i) {
+        const double* center = positions + 3 * i;
+        for (std::int64_t n = offsets[i]; n < offsets[i + 1]; ++n) {
+            const std::int64_t j = indices[n], g = j - num_atoms;
+            const double* other = positions + 3 * j;
+            const double r[3] = {other[0] - center[0], other[1] - center[1], other[2] - center[2]};
+            if (out.first) out.first[n] = i;
+            if (out.second) out.second[n] = g < 0 ? j : owner[g];
+            if (out.shifts)
+                for (int k = 0; k < 3; ++k) out.shifts[3 * n + k] = g < 0 ? 0 : shift[3 * g + k];
+            if (out.distances) out.distances[n] = std::sqrt(square(r));
+            if (out.vectors)
+                for (int k = 0; k < 3; ++k) out.vectors[3 * n + k] = r[k];
+        }
+    };
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+#endif
+    for (std::int64_t i = 0; i < num_atoms; ++i) {
+        fill(i);
+        if (!home || !out.shifts) continue;
+        const Shift3 from = lattice_.given(home[i]);
+        for (std::int64_t n = offsets[i]; n < offsets[i + 1]; ++n) {
+            const std::int64_t g = indices[n] - num_atoms;
+            const Shift3 to = lattice_.given(home[g < 0 ? indices[n] : owner[g]]);
             for (std::size_t k = 0; k < 3; ++k)
-                if (ghost_shift_[3 * g + k] != 0) r += ghost_shift_[3 * g + k] * cell_[3 * k + x];
-            positions_[at(3 * (num_atoms_ + static_cast<std::int64_t>(g))) + x] = r;
+                out.shifts[3 * n + static_cast<std::int64_t>(k)] +=
+                    static_cast<std::int32_t>(from[k] - to[k]);
         }
     }
 }
 
 std::uint64_t Neighbors::memory_bytes() const {
-    return 8 * (built_positions_.capacity() + wrapped_.capacity() + home_vectors_.capacity() +
-                positions_.capacity() + offsets_.capacity() + ghost_owner_.capacity() +
-                3 * home_.capacity()) +
+    return 8 * (built_positions_.capacity() + positions_.capacity() + wrapped_.capacity() +
+                offsets_.capacity() + ghost_owner_.capacity() + 3 * home_.capacity() +
+                runs_.capacity()) +
            4 * (indices_.capacity() + ghost_shift_.capacity() + next_ghost_.capacity() +
-                first_ghost_.capacity());
+                first_ghost_.capacity() + lists_.capacity() + around_.capacity()) +
+           grid_.memory_bytes();
 }
 
 }  // namespace camlip

@@ -2,17 +2,22 @@
 // Neighbor lists of whole systems: a cell list in linear time, kept while atoms move by less than
 // half the skin, with periodic images as ghost atoms.
 //
-// Full list: neighbors j of i with |r_j + shift . cell - r_i| < cutoff + skin, ordered by nothing
-// in particular but the same in every run.  An image that neighbors some atom is a ghost; there
-// are no other ghosts.
+// Full list: neighbors j of i with |positions()[j] - positions()[i]| < cutoff + skin, as double
+// arithmetic has it, ordered by nothing in particular but the same in every run, with any number
+// of threads and any instruction set.  An image that neighbors some atom is a ghost; there are no
+// other ghosts.
 #ifndef CAMLIP_NEIGHBORS_HPP
 #define CAMLIP_NEIGHBORS_HPP
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "lattice.hpp"
+#include "neighbors/array.hpp"
+#include "neighbors/grid.hpp"
+#include "neighbors/search.hpp"
 
 namespace camlip {
 
@@ -24,11 +29,21 @@ struct System {
     std::array<bool, 3> periodic = {false, false, false};
 };
 
+// Columns of the list as pairs, one row a pair; null: not wanted.
+struct PairColumns {
+    std::int64_t* first = nullptr;
+    std::int64_t* second = nullptr;   // owned atoms both
+    std::int32_t* shifts = nullptr;   // (num_pairs, 3) r_second + shift . cell is the neighbor
+    double* distances = nullptr;
+    double* vectors = nullptr;        // (num_pairs, 3) from first to the image of second
+};
+
 class Neighbors {
   public:
     // With wrap, the list is made for the images of the atoms that lie inside the cell: fewest
     // ghosts, also when atoms have travelled far.  Without, for the positions as they are given.
-    Neighbors(double cutoff, double skin, bool wrap, int num_threads);
+    Neighbors(double cutoff, double skin, bool wrap, int num_threads,
+              const std::string& simd = "auto");
 
     // Throws ArgumentError for a cell without volume and when there would be too many ghosts;
     // NumericError for positions that are not finite.
@@ -43,52 +58,57 @@ class Neighbors {
     std::int64_t num_ghost() const { return static_cast<std::int64_t>(ghost_owner_.size()); }
     const std::vector<std::int64_t>& ghost_owner() const { return ghost_owner_; }
     const std::vector<std::int32_t>& ghost_shift() const { return ghost_shift_; }  // (G, 3)
-    const std::vector<double>& positions() const { return positions_; }            // (N + G, 3)
+    const Array<double>& positions() const { return positions_; }                  // (N + G, 3)
     const std::vector<std::int64_t>& offsets() const { return offsets_; }
-    const std::vector<std::int32_t>& indices() const { return indices_; }
+    const Array<std::int32_t>& indices() const { return indices_; }
     std::uint64_t revision() const { return revision_; }
     std::uint64_t memory_bytes() const;
 
-  private:
-    // A neighbor found by the search, before its image has a row.
-    struct Candidate {
-        std::int32_t atom;
-        std::array<std::int32_t, 3> shift;  // by the reduced vectors, between wrapped positions
-    };
-    struct Bins;
+    // The pairs of the list, skin included, in its order: indices().size() rows.
+    void fill_pairs(const PairColumns& columns) const;
 
-    bool can_keep(const System& system) const;
+  private:
+    bool keep(const System& system);
+    bool deform(const double* cell, double* limit);
+    bool unwrap(std::int64_t i, double* position, const double* reference, double limit2);
     void rebuild(const System& system);
-    Bins sort_into_bins(const Lattice& lattice) const;
-    void search(const Lattice& lattice, const Bins& bins, std::int64_t begin, std::int64_t end,
-                std::vector<Candidate>& found, std::int64_t* counts) const;
-    void append(const Lattice& lattice, const std::vector<Candidate>& found, std::int64_t begin,
-                std::int64_t end, const std::vector<std::int64_t>& counts);
+    void find_homes(const System& system);
+    void search();
+    void restate_for_given_positions();
     std::int32_t ghost_row(std::int64_t owner, const Shift3& shift);
-    void refresh_positions(const System& system);
+    void place_ghosts();
+    int threads_for(std::int64_t num_atoms) const;
 
     double cutoff_, skin_;
     bool wrap_;
     int num_threads_;
+    const search::Functions& functions_;
 
     bool valid_ = false;
     std::uint64_t revision_ = 0;
     std::int64_t num_atoms_ = 0;
     std::array<bool, 3> periodic_ = {false, false, false};
-    std::array<double, 9> cell_ = {};
-    std::vector<double> built_positions_;  // as given at the last rebuild
+    std::array<double, 9> cell_ = {};      // as of the last update
+    Lattice built_lattice_, lattice_;      // at the last rebuild, as of the last update
+    std::array<double, 9> deformation_ = {};  // from one to the other: r -> r . deformation
+    bool deformed_ = false;
+    Array<double> built_positions_;        // what positions() began with, at the last rebuild
 
-    std::vector<Shift3> home_;               // (N) reduced vectors between given and wrapped
-    std::vector<double> wrapped_;            // (N, 3) at the last rebuild
-    std::vector<double> home_vectors_;       // (N, 3) given - positions(), with wrap
-    std::vector<std::int32_t> first_ghost_;  // (N) chain of each atom's ghosts, -1 ends it
-    std::vector<std::int32_t> next_ghost_;   // (G)
+    // Reduced vectors between the given and the wrapped positions; empty: no atom has any.
+    std::vector<Shift3> home_;
+
+    Grid grid_;
+    std::vector<search::Run> runs_;     // what each thread searches with
+    Array<float> around_;
+    Array<std::int32_t> lists_;
+    Array<double> wrapped_;             // positions inside the cell, if not built_positions_
+    std::vector<std::int32_t> first_ghost_, next_ghost_;  // chains of each atom's ghosts
 
     std::vector<std::int64_t> ghost_owner_;
     std::vector<std::int32_t> ghost_shift_;
-    std::vector<double> positions_;
+    Array<double> positions_;
     std::vector<std::int64_t> offsets_;
-    std::vector<std::int32_t> indices_;
+    Array<std::int32_t> indices_;
 };
 
 }  // namespace camlip

@@ -420,7 +420,9 @@ def test_neighbors_are_rebuilt_when_needed_and_only_then():
     np.testing.assert_allclose(kept.positions[0], moved[0])
     moved[0] += [0.1, 0.0, 0.0]
     assert neighbors.update(moved, atoms.cell.array, True).revision == first.revision + 1
-    cell = atoms.cell.array * 1.001
+    cell = atoms.cell.array * 1.001  # so little that no pair within the cutoff is new
+    assert neighbors.update(moved, cell, True).revision == first.revision + 1
+    cell = atoms.cell.array * 1.3
     assert neighbors.update(moved, cell, True).revision == first.revision + 2
     assert neighbors.update(moved, cell, [True, True, False]).revision == first.revision + 3
 

@@ -263,8 +263,9 @@ typedef struct camlip_neighbors_view {
 
 CAMLIP_API camlip_status camlip_neighbors_create(double cutoff, double skin,
                                                  camlip_neighbors** neighbors);
-/* Refreshes ghost positions; rebuilds when an atom moved by more than skin/2 since the last
- * build, or when the cell, the periodicity or the number of atoms changed. */
+/* Refreshes ghost positions; rebuilds when the pairs within the cutoff may no longer all be there:
+ * an atom moved by more than skin/2 since the last build (less while the cell is strained), or the
+ * cell changed by more than that bears, or the periodicity or the number of atoms changed. */
 CAMLIP_API camlip_status camlip_neighbors_update(camlip_neighbors* neighbors,
                                                  const camlip_system* system);
 CAMLIP_API camlip_status camlip_neighbors_get(const camlip_neighbors* neighbors,
