@@ -19,7 +19,9 @@ sys.path.insert(0, str(HERE))
 
 from peers import report  # noqa: E402
 from peers.context import Comparison, Context  # noqa: E402
+from peers.deepmd import deepmd  # noqa: E402
 from peers.lammps_potentials import pod, snap, uf3  # noqa: E402
+from peers.mace import mace  # noqa: E402
 from peers.measure import Unavailable, alternate  # noqa: E402
 from peers.nep import nep  # noqa: E402
 
@@ -28,6 +30,8 @@ PEERS: dict[str, Callable[[Context], Iterator[Comparison]]] = {
     "nep": nep,
     "pod": pod,
     "uf3": uf3,
+    "deepmd": deepmd,
+    "mace": mace,
 }
 ORDER = [
     "snap",
@@ -35,6 +39,9 @@ ORDER = [
     "pod",
     "uf3",
     "uf3_5A",
+    "deepmd",
+    "mace",
+    "mace_molecule",
 ]
 
 

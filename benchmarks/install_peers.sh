@@ -65,7 +65,17 @@ HEADER
   cp "$prefix"/build/frontends/lammps/*plugin.so "$prefix/plugin/"
 }
 
-ALL=(nep)
+# DeePMD: TensorFlow backend; brings its own LAMMPS.  About 2 GB.
+deepmd() {
+  environment deepmd && pip_install deepmd "deepmd-kit[cpu,lmp]==3.2.0"
+}
+
+# MACE.
+mace() {
+  environment mace && pip_install mace "$TORCH" && pip_install mace "$TORCH" mace-torch==0.3.16
+}
+
+ALL=(nep deepmd mace)
 for peer in "${@:-${ALL[@]}}"; do
   if [[ " ${ALL[*]} " != *" $peer "* ]]; then
     echo "peer: '$peer', expected one of ${ALL[*]}" >&2
