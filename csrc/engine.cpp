@@ -103,7 +103,7 @@ BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
         name.resize(colon);
     }
     const BackendEntry& entry = find_backend(name);
-    return {entry.name, entry.make, chosen};
+    return {entry.name, entry.make, entry.prepare_training, chosen};
 }
 
 Engine::Engine(const Model& model, const EngineOptions& options)

@@ -21,9 +21,9 @@ constexpr struct {
 // In the order in which "auto" prefers them.
 constexpr BackendEntry kBackends[] = {
 #ifdef CAMLIP_HAVE_CPU
-    {"cpu", make_cpu_backend},
+    {"cpu", make_cpu_backend, tabulate_radial_functions},
 #endif
-    {"reference", make_reference_backend},
+    {"reference", make_reference_backend, nullptr},
 };
 
 }  // namespace

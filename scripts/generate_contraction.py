@@ -17,8 +17,8 @@ HEADER = """\
 // SPDX-License-Identifier: MIT
 // Written by scripts/generate_contraction.py from camlip.nn.contraction; do not edit.
 //
-// Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), and their adjoint, for
-// one vector of channels.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
+// Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), their adjoint and
+// the gradient by w, for one vector of channels.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
 // Every product A_x A_y is formed once and shared by the paths of its pair of ranks.
 #ifndef CAMLIP_CPU_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CPU_CONTRACTION_GENERATED_HPP
@@ -134,6 +134,27 @@ def adjoint_lines(max_rank: int, groups: list[Group]) -> Iterator[str]:
         yield f"store<T>(a_bar + {m} * stride, g{m});"
 
 
+def gradient_lines(max_rank: int, groups: list[Group]) -> Iterator[str]:
+    """Body of contraction_gradient."""
+    for m in range(1, (max_rank + 1) ** 2):
+        yield f"const V a{m} = load<T>(a + {m} * stride);"
+    for group in groups:
+        yield "{"
+        for n, (x, y) in enumerate(group.pairs):
+            yield f"    const V p{n} = a{x} * a{y};"
+        for path, low, matrix in group.paths:
+            rows = scaled_rows(matrix)
+            yield "    {"
+            yield f"        V sum = load<T>(w_bar + {path} * w_stride);"
+            for z in range(rows.shape[0]):
+                terms = [(rows[z, n], f"p{n}") for n in range(rows.shape[1]) if rows[z, n]]
+                value = f"({combination(terms)})"
+                yield f"        sum += load<T>(b_bar + {low + z} * stride) * {value};"
+            yield f"        store<T>(w_bar + {path} * w_stride, sum);"
+            yield "    }"
+        yield "}"
+
+
 def wrap(line: str, indent: str, limit: int = 100) -> Iterator[str]:
     """Breaks a long line at spaces."""
     text = indent + line
@@ -158,6 +179,11 @@ def generate() -> str:
                 "adjoint",
                 "const T* a, const T* w, const T* b_bar, T* a_bar",
                 adjoint_lines(max_rank, groups),
+            ),
+            (
+                "gradient",
+                "const T* a, const T* b_bar, T* w_bar",
+                gradient_lines(max_rank, groups),
             ),
         ):
             indent = " " * len("inline void contraction_forward_1(")

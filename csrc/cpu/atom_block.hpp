@@ -5,6 +5,7 @@
 #define CAMLIP_CPU_ATOM_BLOCK_HPP
 
 #include "cpu/contraction.hpp"
+#include "cpu/gradient.hpp"
 #include "cpu/kernels.hpp"
 #include "cpu/linear.hpp"
 
@@ -118,10 +119,11 @@ inline void invariants_forward(const Parameters<T>& p, Scratch<T>& s, int atoms,
 // Hidden features h, then the readout; adds the energies and leaves the adjoint of h from the
 // readout in s.hidden_bar.
 template <class T>
-inline void readout(const Parameters<T>& p, const LayerData<T>& layer, const Job<T>& job,
-                    Scratch<T>& s, const Block& block) {
+inline void readout(const Parameters<T>& p, int index, const Job<T>& job, Scratch<T>& s,
+                    const Block& block) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
+    const LayerData<T>& layer = p.layers[index];
     const int hs = p.hidden_stride, size = 3 * (p.max_rank + 1) * p.channel_stride;
     for (int atom = 0; atom < block.size; ++atom) {
         const T* bias = layer.hidden_bias + static_cast<long>(block.types[atom]) * hs;
@@ -137,11 +139,13 @@ inline void readout(const Parameters<T>& p, const LayerData<T>& layer, const Job
     gemm<T, true>(block.size, p.num_hidden, hs / W, {s.active, hs, 1}, layer.readout, hs, s.layer1,
                   hs);
     for (int atom = 0; atom < block.size; ++atom) {
+        const T seed =
+            block.present[atom] ? static_cast<T>(seed_of<T>(job, block.first + atom)) : T(0);
         V energy{};
         for (int n = 0; n < hs; n += W) {
             const V x = load<T>(s.layer1 + atom * hs + n), w = load<T>(layer.readout_output + n);
             energy += w * (x * sigmoid<T>(x));
-            store<T>(s.active + atom * hs + n, w * silu_derivative<T>(x));
+            store<T>(s.active + atom * hs + n, seed * w * silu_derivative<T>(x));
         }
         if (!block.present[atom]) continue;
         const double total = sum<T>(energy);
@@ -155,19 +159,24 @@ inline void readout(const Parameters<T>& p, const LayerData<T>& layer, const Job
         const V x = load<T>(s.hidden + n);
         store<T>(s.hidden_bar + n, load<T>(s.hidden_bar + n) * silu_derivative<T>(x));
     }
+    if (s.gradient) readout_gradient<T>(p, job, s, index, block.first, block.size);
 }
 
 // From the adjoint of h (s.hidden_bar) to that of A: added to `out` if `add`, else written.  D may
 // be s.d, where D_bar takes its place.
 // With `message`, s.b holds D_bar of components 1 to 3 already, else nothing.
 template <class T>
-inline void block_adjoint(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
-                          const Block& block, const T* a, const T* d, T* out, bool message,
-                          bool add) {
+inline void block_adjoint(const Parameters<T>& p, int index, Scratch<T>& s, const Block& block,
+                          const T* a, const T* d, T* out, bool message, bool add) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
+    const LayerData<T>& layer = p.layers[index];
     const int cs = p.channel_stride, hs = p.hidden_stride, ranks = p.max_rank + 1;
     const int size = 3 * ranks * cs, atoms = block.size;
+    if (s.gradient) {
+        if (message) invariants_forward<T>(p, s, atoms, a, d);
+        hidden_gradient<T>(p, s, index, block.types, atoms);
+    }
     gemm<T, false>(atoms, p.num_hidden, size / W, {s.hidden_bar, hs, 1}, layer.hidden_t, size,
                    s.invariants, size);
     for (int atom = 0; atom < atoms; ++atom) {
@@ -190,11 +199,16 @@ inline void block_adjoint(const Parameters<T>& p, const LayerData<T>& layer, Scr
             }
         }
     }
+    if (s.gradient) {
+        if (message) contraction_forward<T>(p, layer, block.types, atoms, a, s.b);
+        mixing_of_products_gradient<T>(p, s, index, atoms, a);
+    }
     for (int l = 0; l <= p.max_rank; ++l) {
         const long at = static_cast<long>(l) * l * atoms * cs;
         gemm<T, false>((2 * l + 1) * atoms, p.num_channels, cs / W, {s.d + at, cs, 1},
                        layer.contract_t[l], cs, s.b + at, cs);
     }
+    if (s.gradient) products_gradient<T>(p, s, index, block.types, atoms, a);
     contraction_adjoint<T>(p, layer, block.types, atoms, a, s.b, out);
 }
 
@@ -237,10 +251,11 @@ inline void message_forward(const Parameters<T>& p, const LayerData<T>& layer, c
 
 // Adds to s.hidden_bar and leaves D_bar of components 1 to 3 in s.b.
 template <class T>
-inline void message_adjoint(const Parameters<T>& p, const LayerData<T>& layer, const Job<T>& job,
-                            Scratch<T>& s, const Block& block, const T* d) {
+inline void message_adjoint(const Parameters<T>& p, int index, const Job<T>& job, Scratch<T>& s,
+                            const Block& block, const T* d) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
+    const LayerData<T>& layer = p.layers[index];
     const int cs = p.channel_stride, hs = p.hidden_stride, atoms = block.size;
     message_parts<T>(p, layer, s, atoms, d);
     for (int atom = 0; atom < atoms; ++atom) {
@@ -259,6 +274,7 @@ inline void message_adjoint(const Parameters<T>& p, const LayerData<T>& layer, c
             }
         }
     }
+    if (s.gradient) message_gradient<T>(p, s, index, atoms, d);
     gemm<T, false>(3 * atoms, p.num_vectors, cs / W, {s.vectors_bar, p.vector_stride, 1},
                    layer.vector_t, cs, s.b + static_cast<long>(atoms) * cs, cs);
     gemm<T, false>(atoms, p.num_sent, hs / W, {s.gates_bar, p.sent_stride, 1}, layer.message_t, hs,

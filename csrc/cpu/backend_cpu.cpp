@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cpu/arena.hpp"
+#include "cpu/gradient_memory.hpp"
 #include "cpu/kernels.hpp"
 #include "cpu/parameters.hpp"
 #include "cpu/scratch.hpp"
@@ -34,6 +35,8 @@ class CpuBackend final : public Backend {
     CpuBackend(const Model& model, const BackendOptions& options)
         : kernels_(choose_kernels<T>(options.simd.c_str())),
           num_threads_(options.num_threads > 0 ? options.num_threads : omp_get_max_threads()),
+          model_(model),
+          active_types_(options.active_types),
           folded_(model, options.active_types, kernels_.lanes, num_threads_),
           p_(folded_.parameters()),
           last_(p_.num_layers - 1),
@@ -50,6 +53,7 @@ class CpuBackend final : public Backend {
         job_.offsets = neighbors.offsets;
         job_.indices = neighbors.indices;
         job_.atomic_energies = outputs.atomic_energies;
+        job_.seeds = outputs.seeds;
         job_.gradients = outputs.gradients();
         store_.resize(p_, atoms.num_owned, job_.gradients ? kContractedBytes : 0, job_);
         int neighbors_most = 0;
@@ -63,6 +67,7 @@ class CpuBackend final : public Backend {
             threads_[static_cast<std::size_t>(t)].begin(p_, neighbors_most, atoms.num_total(),
                                                         outputs, t > 0);
         }
+        begin_gradient();
     }
 
     void edges_forward(int layer, const double* h) override {
@@ -100,6 +105,7 @@ class CpuBackend final : public Backend {
             add_rows(&ThreadMemory<T>::features_bar, h_bar);
             return;
         }
+        finish_gradient();
         add_rows(&ThreadMemory<T>::forces, outputs_.forces);
         add_rows(&ThreadMemory<T>::centroid, outputs_.centroid_virial);
         for (ThreadMemory<T>& thread : threads_) {
@@ -107,6 +113,12 @@ class CpuBackend final : public Backend {
                 outputs_.virial[n / kVirialLanes] += thread.scratch.virial[n];
             }
         }
+    }
+
+    bool has_parameter_gradient() const override { return true; }
+
+    void parameters_changed() override {
+        folded_ = FoldedModel<T>(model_, active_types_, kernels_.lanes, num_threads_);
     }
 
     BackendInfo info() const override {
@@ -118,6 +130,7 @@ class CpuBackend final : public Backend {
         info.radial_table_derivative_error = folded_.radial_error().derivative;
         info.memory_bytes = folded_.bytes() + store_.bytes() + features_.bytes();
         for (const ThreadMemory<T>& thread : threads_) info.memory_bytes += thread.bytes();
+        for (const GradientMemory<T>& one : gradients_) info.memory_bytes += one.bytes();
         return info;
     }
 
@@ -153,6 +166,28 @@ class CpuBackend final : public Backend {
         job_.node_features = features;
     }
 
+    void begin_gradient() {
+        if (outputs_.parameters) gradients_.resize(threads_.size());
+#pragma omp parallel for schedule(static, 1) num_threads(num_threads_)
+        for (int t = 0; t < num_threads_; ++t) {
+            const auto n = static_cast<std::size_t>(t);
+            if (outputs_.parameters) gradients_[n].begin(p_);
+            threads_[n].scratch.gradient = outputs_.parameters ? &gradients_[n].data : nullptr;
+        }
+    }
+
+    void finish_gradient() {
+        if (!outputs_.parameters) return;
+#pragma omp parallel for schedule(static, 1) num_threads(num_threads_)
+        for (int t = 0; t < num_threads_; ++t) {
+            for (int layer = 0; layer < p_.num_layers; ++layer) {
+                kernels_.flush_gradient(gradients_[static_cast<std::size_t>(t)].data, layer, true);
+            }
+        }
+        for (std::size_t t = 1; t < gradients_.size(); ++t) gradients_[0].add(gradients_[t]);
+        gradients_[0].unfold(model_, p_, active_types_, *outputs_.parameters);
+    }
+
     void add_energies() {
         for (ThreadMemory<T>& thread : threads_) {
             if (outputs_.energy) *outputs_.energy += thread.scratch.energy;
@@ -175,6 +210,8 @@ class CpuBackend final : public Backend {
 
     const Kernels<T>& kernels_;
     int num_threads_;
+    const Model& model_;
+    std::vector<int> active_types_;
     FoldedModel<T> folded_;
     const Parameters<T>& p_;
     int last_;
@@ -185,6 +222,7 @@ class CpuBackend final : public Backend {
     std::int64_t num_total_ = 0;
     int features_layer_ = -1;
     std::vector<ThreadMemory<T>> threads_;
+    std::vector<GradientMemory<T>> gradients_;  // of the threads, for training
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Written by scripts/generate_contraction.py from camlip.nn.contraction; do not edit.
 //
-// Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), and their adjoint, for
-// one vector of channels.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
+// Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), their adjoint and
+// the gradient by w, for one vector of channels.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
 // Every product A_x A_y is formed once and shared by the paths of its pair of ranks.
 #ifndef CAMLIP_CPU_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CPU_CONTRACTION_GENERATED_HPP
@@ -63,6 +63,26 @@ inline void contraction_adjoint_1(const T* a, const T* w, const T* b_bar, T* a_b
     store<T>(a_bar + 1 * stride, g1);
     store<T>(a_bar + 2 * stride, g2);
     store<T>(a_bar + 3 * stride, g3);
+}
+
+template <class T>
+inline void contraction_gradient_1(const T* a, const T* b_bar, T* w_bar,
+                                  long stride, long w_stride) {
+    using V = Vector<T>;
+    const V a1 = load<T>(a + 1 * stride);
+    const V a2 = load<T>(a + 2 * stride);
+    const V a3 = load<T>(a + 3 * stride);
+    {
+        const V p0 = a1 * a1;
+        const V p1 = a2 * a2;
+        const V p2 = a3 * a3;
+        {
+            V sum = load<T>(w_bar + 0 * w_stride);
+            sum += load<T>(b_bar + 0 * stride) * (T(0.57735026918962595) * p0 +
+                T(0.57735026918962595) * p1 + T(0.57735026918962595) * p2);
+            store<T>(w_bar + 0 * w_stride, sum);
+        }
+    }
 }
 
 template <class T>
@@ -365,6 +385,108 @@ inline void contraction_adjoint_2(const T* a, const T* w, const T* b_bar, T* a_b
     store<T>(a_bar + 6 * stride, g6);
     store<T>(a_bar + 7 * stride, g7);
     store<T>(a_bar + 8 * stride, g8);
+}
+
+template <class T>
+inline void contraction_gradient_2(const T* a, const T* b_bar, T* w_bar,
+                                  long stride, long w_stride) {
+    using V = Vector<T>;
+    const V a1 = load<T>(a + 1 * stride);
+    const V a2 = load<T>(a + 2 * stride);
+    const V a3 = load<T>(a + 3 * stride);
+    const V a4 = load<T>(a + 4 * stride);
+    const V a5 = load<T>(a + 5 * stride);
+    const V a6 = load<T>(a + 6 * stride);
+    const V a7 = load<T>(a + 7 * stride);
+    const V a8 = load<T>(a + 8 * stride);
+    {
+        const V p0 = a1 * a1;
+        const V p1 = a1 * a2;
+        const V p2 = a1 * a3;
+        const V p3 = a2 * a2;
+        const V p4 = a2 * a3;
+        const V p5 = a3 * a3;
+        {
+            V sum = load<T>(w_bar + 0 * w_stride);
+            sum += load<T>(b_bar + 0 * stride) * (T(0.57735026918962595) * p0 +
+                T(0.57735026918962595) * p3 + T(0.57735026918962595) * p5);
+            store<T>(w_bar + 0 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 1 * w_stride);
+            sum += load<T>(b_bar + 4 * stride) * (T(1.4142135623730949) * p1);
+            sum += load<T>(b_bar + 5 * stride) * (T(1.4142135623730949) * p4);
+            sum += load<T>(b_bar + 6 * stride) * (T(1.4142135623730949) * p2);
+            sum += load<T>(b_bar + 7 * stride) * (T(0.70710678118654802) * p0 -
+                T(0.70710678118654802) * p3);
+            sum += load<T>(b_bar + 8 * stride) * (-T(0.40824829046386302) * p0 -
+                T(0.40824829046386302) * p3 + T(0.81649658092772603) * p5);
+            store<T>(w_bar + 1 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a1 * a4;
+        const V p1 = a1 * a6;
+        const V p2 = a1 * a7;
+        const V p3 = a1 * a8;
+        const V p4 = a2 * a4;
+        const V p5 = a2 * a5;
+        const V p6 = a2 * a7;
+        const V p7 = a2 * a8;
+        const V p8 = a3 * a5;
+        const V p9 = a3 * a6;
+        const V p10 = a3 * a8;
+        {
+            V sum = load<T>(w_bar + 2 * w_stride);
+            sum += load<T>(b_bar + 1 * stride) * (T(0.54772255750516596) * p2 -
+                T(0.316227766016838) * p3 + T(0.54772255750516596) * p4 + T(0.54772255750516596) *
+                p9);
+            sum += load<T>(b_bar + 2 * stride) * (T(0.54772255750516596) * p0 -
+                T(0.54772255750516596) * p6 - T(0.316227766016838) * p7 + T(0.54772255750516596) *
+                p8);
+            sum += load<T>(b_bar + 3 * stride) * (T(0.54772255750516596) * p1 +
+                T(0.54772255750516596) * p5 + T(0.63245553203367599) * p10);
+            store<T>(w_bar + 2 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a4 * a4;
+        const V p1 = a4 * a5;
+        const V p2 = a4 * a6;
+        const V p3 = a4 * a8;
+        const V p4 = a5 * a5;
+        const V p5 = a5 * a6;
+        const V p6 = a5 * a7;
+        const V p7 = a5 * a8;
+        const V p8 = a6 * a6;
+        const V p9 = a6 * a7;
+        const V p10 = a6 * a8;
+        const V p11 = a7 * a7;
+        const V p12 = a7 * a8;
+        const V p13 = a8 * a8;
+        {
+            V sum = load<T>(w_bar + 3 * w_stride);
+            sum += load<T>(b_bar + 0 * stride) * (T(0.44721359549995798) * p0 +
+                T(0.44721359549995798) * p4 + T(0.44721359549995798) * p8 + T(0.44721359549995798)
+                * p11 + T(0.44721359549995798) * p13);
+            store<T>(w_bar + 3 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 4 * w_stride);
+            sum += load<T>(b_bar + 4 * stride) * (-T(1.0690449676496969) * p3 +
+                T(0.92582009977255098) * p5);
+            sum += load<T>(b_bar + 5 * stride) * (T(0.92582009977255098) * p2 -
+                T(0.92582009977255098) * p6 + T(0.53452248382484902) * p7);
+            sum += load<T>(b_bar + 6 * stride) * (T(0.92582009977255098) * p1 +
+                T(0.92582009977255098) * p9 + T(0.53452248382484902) * p10);
+            sum += load<T>(b_bar + 7 * stride) * (-T(0.46291004988627599) * p4 +
+                T(0.46291004988627599) * p8 - T(1.0690449676496969) * p12);
+            sum += load<T>(b_bar + 8 * stride) * (-T(0.53452248382484902) * p0 +
+                T(0.26726124191242401) * p4 + T(0.26726124191242401) * p8 - T(0.53452248382484902)
+                * p11 + T(0.53452248382484902) * p13);
+            store<T>(w_bar + 4 * w_stride, sum);
+        }
+    }
 }
 
 template <class T>
@@ -1319,6 +1441,306 @@ inline void contraction_adjoint_3(const T* a, const T* w, const T* b_bar, T* a_b
     store<T>(a_bar + 13 * stride, g13);
     store<T>(a_bar + 14 * stride, g14);
     store<T>(a_bar + 15 * stride, g15);
+}
+
+template <class T>
+inline void contraction_gradient_3(const T* a, const T* b_bar, T* w_bar,
+                                  long stride, long w_stride) {
+    using V = Vector<T>;
+    const V a1 = load<T>(a + 1 * stride);
+    const V a2 = load<T>(a + 2 * stride);
+    const V a3 = load<T>(a + 3 * stride);
+    const V a4 = load<T>(a + 4 * stride);
+    const V a5 = load<T>(a + 5 * stride);
+    const V a6 = load<T>(a + 6 * stride);
+    const V a7 = load<T>(a + 7 * stride);
+    const V a8 = load<T>(a + 8 * stride);
+    const V a9 = load<T>(a + 9 * stride);
+    const V a10 = load<T>(a + 10 * stride);
+    const V a11 = load<T>(a + 11 * stride);
+    const V a12 = load<T>(a + 12 * stride);
+    const V a13 = load<T>(a + 13 * stride);
+    const V a14 = load<T>(a + 14 * stride);
+    const V a15 = load<T>(a + 15 * stride);
+    {
+        const V p0 = a1 * a1;
+        const V p1 = a1 * a2;
+        const V p2 = a1 * a3;
+        const V p3 = a2 * a2;
+        const V p4 = a2 * a3;
+        const V p5 = a3 * a3;
+        {
+            V sum = load<T>(w_bar + 0 * w_stride);
+            sum += load<T>(b_bar + 0 * stride) * (T(0.57735026918962595) * p0 +
+                T(0.57735026918962595) * p3 + T(0.57735026918962595) * p5);
+            store<T>(w_bar + 0 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 1 * w_stride);
+            sum += load<T>(b_bar + 4 * stride) * (T(1.4142135623730949) * p1);
+            sum += load<T>(b_bar + 5 * stride) * (T(1.4142135623730949) * p4);
+            sum += load<T>(b_bar + 6 * stride) * (T(1.4142135623730949) * p2);
+            sum += load<T>(b_bar + 7 * stride) * (T(0.70710678118654802) * p0 -
+                T(0.70710678118654802) * p3);
+            sum += load<T>(b_bar + 8 * stride) * (-T(0.40824829046386302) * p0 -
+                T(0.40824829046386302) * p3 + T(0.81649658092772603) * p5);
+            store<T>(w_bar + 1 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a1 * a4;
+        const V p1 = a1 * a5;
+        const V p2 = a1 * a6;
+        const V p3 = a1 * a7;
+        const V p4 = a1 * a8;
+        const V p5 = a2 * a4;
+        const V p6 = a2 * a5;
+        const V p7 = a2 * a6;
+        const V p8 = a2 * a7;
+        const V p9 = a2 * a8;
+        const V p10 = a3 * a4;
+        const V p11 = a3 * a5;
+        const V p12 = a3 * a6;
+        const V p13 = a3 * a7;
+        const V p14 = a3 * a8;
+        {
+            V sum = load<T>(w_bar + 2 * w_stride);
+            sum += load<T>(b_bar + 1 * stride) * (T(0.54772255750516596) * p3 -
+                T(0.316227766016838) * p4 + T(0.54772255750516596) * p5 + T(0.54772255750516596) *
+                p12);
+            sum += load<T>(b_bar + 2 * stride) * (T(0.54772255750516596) * p0 -
+                T(0.54772255750516596) * p8 - T(0.316227766016838) * p9 + T(0.54772255750516596) *
+                p11);
+            sum += load<T>(b_bar + 3 * stride) * (T(0.54772255750516596) * p2 +
+                T(0.54772255750516596) * p6 + T(0.63245553203367599) * p14);
+            store<T>(w_bar + 2 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 3 * w_stride);
+            sum += load<T>(b_bar + 9 * stride) * (T(0.70710678118654802) * p0 +
+                T(0.70710678118654802) * p8);
+            sum += load<T>(b_bar + 10 * stride) * (T(0.57735026918962595) * p1 +
+                T(0.57735026918962595) * p7 + T(0.57735026918962595) * p10);
+            sum += load<T>(b_bar + 11 * stride) * (-T(0.182574185835055) * p0 +
+                T(0.182574185835055) * p8 + T(0.63245553203367599) * p9 + T(0.73029674334022099) *
+                p11);
+            sum += load<T>(b_bar + 12 * stride) * (-T(0.44721359549995798) * p2 -
+                T(0.44721359549995798) * p6 + T(0.77459666924148296) * p14);
+            sum += load<T>(b_bar + 13 * stride) * (-T(0.182574185835055) * p3 +
+                T(0.63245553203367599) * p4 - T(0.182574185835055) * p5 + T(0.73029674334022099) *
+                p12);
+            sum += load<T>(b_bar + 14 * stride) * (T(0.57735026918962595) * p2 -
+                T(0.57735026918962595) * p6 + T(0.57735026918962595) * p13);
+            sum += load<T>(b_bar + 15 * stride) * (T(0.70710678118654802) * p3 -
+                T(0.70710678118654802) * p5);
+            store<T>(w_bar + 3 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a1 * a9;
+        const V p1 = a1 * a10;
+        const V p2 = a1 * a11;
+        const V p3 = a1 * a12;
+        const V p4 = a1 * a13;
+        const V p5 = a1 * a14;
+        const V p6 = a1 * a15;
+        const V p7 = a2 * a9;
+        const V p8 = a2 * a10;
+        const V p9 = a2 * a11;
+        const V p10 = a2 * a12;
+        const V p11 = a2 * a13;
+        const V p12 = a2 * a14;
+        const V p13 = a2 * a15;
+        const V p14 = a3 * a10;
+        const V p15 = a3 * a11;
+        const V p16 = a3 * a12;
+        const V p17 = a3 * a13;
+        const V p18 = a3 * a14;
+        {
+            V sum = load<T>(w_bar + 4 * w_stride);
+            sum += load<T>(b_bar + 4 * stride) * (T(0.597614304667197) * p0 - T(0.154303349962092)
+                * p2 - T(0.154303349962092) * p11 - T(0.597614304667197) * p13 +
+                T(0.48795003647426699) * p14);
+            sum += load<T>(b_bar + 5 * stride) * (T(0.48795003647426699) * p1 -
+                T(0.37796447300922698) * p10 - T(0.48795003647426699) * p12 +
+                T(0.61721339984836798) * p15);
+            sum += load<T>(b_bar + 6 * stride) * (-T(0.37796447300922698) * p3 +
+                T(0.48795003647426699) * p5 + T(0.48795003647426699) * p8 + T(0.61721339984836798)
+                * p17);
+            sum += load<T>(b_bar + 7 * stride) * (-T(0.154303349962092) * p4 + T(0.597614304667197)
+                * p6 + T(0.597614304667197) * p7 + T(0.154303349962092) * p9 +
+                T(0.48795003647426699) * p18);
+            sum += load<T>(b_bar + 8 * stride) * (T(0.53452248382484902) * p4 +
+                T(0.53452248382484902) * p9 + T(0.65465367070797698) * p16);
+            store<T>(w_bar + 4 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a4 * a4;
+        const V p1 = a4 * a5;
+        const V p2 = a4 * a6;
+        const V p3 = a4 * a8;
+        const V p4 = a5 * a5;
+        const V p5 = a5 * a6;
+        const V p6 = a5 * a7;
+        const V p7 = a5 * a8;
+        const V p8 = a6 * a6;
+        const V p9 = a6 * a7;
+        const V p10 = a6 * a8;
+        const V p11 = a7 * a7;
+        const V p12 = a7 * a8;
+        const V p13 = a8 * a8;
+        {
+            V sum = load<T>(w_bar + 5 * w_stride);
+            sum += load<T>(b_bar + 0 * stride) * (T(0.44721359549995798) * p0 +
+                T(0.44721359549995798) * p4 + T(0.44721359549995798) * p8 + T(0.44721359549995798)
+                * p11 + T(0.44721359549995798) * p13);
+            store<T>(w_bar + 5 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 6 * w_stride);
+            sum += load<T>(b_bar + 4 * stride) * (-T(1.0690449676496969) * p3 +
+                T(0.92582009977255098) * p5);
+            sum += load<T>(b_bar + 5 * stride) * (T(0.92582009977255098) * p2 -
+                T(0.92582009977255098) * p6 + T(0.53452248382484902) * p7);
+            sum += load<T>(b_bar + 6 * stride) * (T(0.92582009977255098) * p1 +
+                T(0.92582009977255098) * p9 + T(0.53452248382484902) * p10);
+            sum += load<T>(b_bar + 7 * stride) * (-T(0.46291004988627599) * p4 +
+                T(0.46291004988627599) * p8 - T(1.0690449676496969) * p12);
+            sum += load<T>(b_bar + 8 * stride) * (-T(0.53452248382484902) * p0 +
+                T(0.26726124191242401) * p4 + T(0.26726124191242401) * p8 - T(0.53452248382484902)
+                * p11 + T(0.53452248382484902) * p13);
+            store<T>(w_bar + 6 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a4 * a9;
+        const V p1 = a4 * a10;
+        const V p2 = a4 * a11;
+        const V p3 = a4 * a12;
+        const V p4 = a4 * a13;
+        const V p5 = a4 * a15;
+        const V p6 = a5 * a9;
+        const V p7 = a5 * a10;
+        const V p8 = a5 * a11;
+        const V p9 = a5 * a12;
+        const V p10 = a5 * a13;
+        const V p11 = a5 * a14;
+        const V p12 = a5 * a15;
+        const V p13 = a6 * a9;
+        const V p14 = a6 * a10;
+        const V p15 = a6 * a11;
+        const V p16 = a6 * a12;
+        const V p17 = a6 * a13;
+        const V p18 = a6 * a14;
+        const V p19 = a6 * a15;
+        const V p20 = a7 * a9;
+        const V p21 = a7 * a11;
+        const V p22 = a7 * a12;
+        const V p23 = a7 * a13;
+        const V p24 = a7 * a14;
+        const V p25 = a7 * a15;
+        const V p26 = a8 * a9;
+        const V p27 = a8 * a11;
+        const V p28 = a8 * a12;
+        const V p29 = a8 * a13;
+        const V p30 = a8 * a15;
+        {
+            V sum = load<T>(w_bar + 7 * w_stride);
+            sum += load<T>(b_bar + 1 * stride) * (T(0.46291004988627599) * p0 -
+                T(0.119522860933439) * p2 + T(0.37796447300922698) * p7 - T(0.29277002188456003) *
+                p16 + T(0.37796447300922698) * p18 - T(0.119522860933439) * p23 +
+                T(0.46291004988627599) * p25 + T(0.41403933560541201) * p29);
+            sum += load<T>(b_bar + 2 * stride) * (-T(0.119522860933439) * p4 -
+                T(0.46291004988627599) * p5 - T(0.29277002188456003) * p9 - T(0.37796447300922698)
+                * p11 + T(0.37796447300922698) * p14 + T(0.46291004988627599) * p20 +
+                T(0.119522860933439) * p21 + T(0.41403933560541201) * p27);
+            sum += load<T>(b_bar + 3 * stride) * (T(0.37796447300922698) * p1 +
+                T(0.478091443733757) * p8 + T(0.478091443733757) * p17 + T(0.37796447300922698) *
+                p24 + T(0.50709255283710997) * p28);
+            store<T>(w_bar + 7 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 8 * w_stride);
+            sum += load<T>(b_bar + 9 * stride) * (-T(0.28867513459481298) * p4 +
+                T(0.45643546458763801) * p11 + T(0.45643546458763801) * p14 -
+                T(0.28867513459481298) * p21 - T(0.64549722436790302) * p26);
+            sum += load<T>(b_bar + 10 * stride) * (-T(0.57735026918962595) * p3 +
+                T(0.35355339059327401) * p10 - T(0.45643546458763801) * p12 +
+                T(0.45643546458763801) * p13 + T(0.35355339059327401) * p15);
+            sum += load<T>(b_bar + 11 * stride) * (T(0.44721359549995798) * p4 +
+                T(0.28867513459481298) * p5 + T(0.182574185835055) * p9 - T(0.35355339059327401) *
+                p11 + T(0.35355339059327401) * p14 - T(0.28867513459481298) * p20 -
+                T(0.44721359549995798) * p21 + T(0.38729833462074198) * p27);
+            sum += load<T>(b_bar + 12 * stride) * (-T(0.57735026918962595) * p1 +
+                T(0.182574185835055) * p8 + T(0.182574185835055) * p17 - T(0.57735026918962595) *
+                p24 + T(0.51639777949432197) * p28);
+            sum += load<T>(b_bar + 13 * stride) * (-T(0.28867513459481298) * p0 +
+                T(0.44721359549995798) * p2 + T(0.35355339059327401) * p7 + T(0.182574185835055) *
+                p16 + T(0.35355339059327401) * p18 + T(0.44721359549995798) * p23 -
+                T(0.28867513459481298) * p25 + T(0.38729833462074198) * p29);
+            sum += load<T>(b_bar + 14 * stride) * (T(0.45643546458763801) * p6 -
+                T(0.35355339059327401) * p8 + T(0.35355339059327401) * p17 + T(0.45643546458763801)
+                * p19 - T(0.57735026918962595) * p22);
+            sum += load<T>(b_bar + 15 * stride) * (T(0.28867513459481298) * p2 -
+                T(0.45643546458763801) * p7 + T(0.45643546458763801) * p18 - T(0.28867513459481298)
+                * p23 - T(0.64549722436790302) * p30);
+            store<T>(w_bar + 8 * w_stride, sum);
+        }
+    }
+    {
+        const V p0 = a9 * a9;
+        const V p1 = a9 * a10;
+        const V p2 = a9 * a11;
+        const V p3 = a9 * a13;
+        const V p4 = a9 * a14;
+        const V p5 = a10 * a10;
+        const V p6 = a10 * a11;
+        const V p7 = a10 * a12;
+        const V p8 = a10 * a13;
+        const V p9 = a10 * a15;
+        const V p10 = a11 * a11;
+        const V p11 = a11 * a12;
+        const V p12 = a11 * a13;
+        const V p13 = a11 * a14;
+        const V p14 = a11 * a15;
+        const V p15 = a12 * a12;
+        const V p16 = a12 * a13;
+        const V p17 = a12 * a14;
+        const V p18 = a13 * a13;
+        const V p19 = a13 * a14;
+        const V p20 = a13 * a15;
+        const V p21 = a14 * a14;
+        const V p22 = a14 * a15;
+        const V p23 = a15 * a15;
+        {
+            V sum = load<T>(w_bar + 9 * w_stride);
+            sum += load<T>(b_bar + 0 * stride) * (T(0.37796447300922698) * p0 +
+                T(0.37796447300922698) * p5 + T(0.37796447300922698) * p10 + T(0.37796447300922698)
+                * p15 + T(0.37796447300922698) * p18 + T(0.37796447300922698) * p21 +
+                T(0.37796447300922698) * p23);
+            store<T>(w_bar + 9 * w_stride, sum);
+        }
+        {
+            V sum = load<T>(w_bar + 10 * w_stride);
+            sum += load<T>(b_bar + 4 * stride) * (-T(0.48795003647426699) * p3 -
+                T(0.97590007294853298) * p7 + T(0.75592894601845395) * p12 + T(0.48795003647426699)
+                * p14);
+            sum += load<T>(b_bar + 5 * stride) * (T(0.77151674981046003) * p4 +
+                T(0.597614304667197) * p8 - T(0.77151674981046003) * p9 + T(0.30860669992418399) *
+                p11 - T(0.597614304667197) * p13);
+            sum += load<T>(b_bar + 6 * stride) * (T(0.77151674981046003) * p1 +
+                T(0.597614304667197) * p6 + T(0.30860669992418399) * p16 + T(0.597614304667197) *
+                p19 + T(0.77151674981046003) * p22);
+            sum += load<T>(b_bar + 7 * stride) * (-T(0.48795003647426699) * p2 -
+                T(0.37796447300922698) * p10 - T(0.97590007294853298) * p17 +
+                T(0.37796447300922698) * p18 - T(0.48795003647426699) * p20);
+            sum += load<T>(b_bar + 8 * stride) * (-T(0.54554472558998102) * p0 +
+                T(0.32732683535398899) * p10 + T(0.436435780471985) * p15 + T(0.32732683535398899)
+                * p18 - T(0.54554472558998102) * p23);
+            store<T>(w_bar + 10 * w_stride, sum);
+        }
+    }
 }
 
 }  // namespace camlip::cpu::CAMLIP_ISA

@@ -82,6 +82,9 @@ struct RowBuffer {
     int width;
 };
 
+template <class T>
+struct GradientData;  // gradient_data.hpp
+
 // Everything of one call.  `moments` and `moments_bar` of layer 0 hold the sums a in blocks of
 // (components, atoms, radial_stride); of layers above, A in blocks of (components, atoms, C).
 template <class T>
@@ -95,6 +98,7 @@ struct Job {
     double* sent;  // h that atoms_forward writes
     const double* sent_bar;  // its adjoint
     double* atomic_energies;
+    const double* seeds;  // (N), or nullptr for 1
     bool gradients;
     T* moments[kMaxLayers];
     T* moments_bar[kMaxLayers];
@@ -124,6 +128,7 @@ struct Scratch {
     // One block of atoms, (components, kBlock, stride)
     T *edge_sums, *a, *b, *d, *a_bar, *invariants, *hidden, *active, *layer1, *hidden_bar;
     T *gates, *gates_bar, *vectors, *vectors_bar;
+    GradientData<T>* gradient;  // by the parameters, nullptr when it is not wanted
 };
 
 // Stages of one block of atoms; all of them leave sums over atoms in the scratch of the thread.
@@ -142,6 +147,8 @@ struct Kernels {
                            std::int64_t block);
     // The last layer, from its edges forward to its edges backward
     void (*turn)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer, std::int64_t block);
+    // For training: adds what is left of the sums of a layer to its totals.
+    void (*flush_gradient)(GradientData<T>&, int layer, bool always);
 };
 
 // The best instruction set of this machine, or the one that is asked for ("auto", "avx512",

@@ -15,6 +15,7 @@
 #define CAMLIP_CPU_MESSAGES_HPP
 
 #include "cpu/edges.hpp"
+#include "cpu/gradient.hpp"
 
 namespace camlip::cpu::CAMLIP_ISA {
 
@@ -328,11 +329,11 @@ inline void scatter_features(const Parameters<T>& p, Scratch<T>& s, int slot, in
 
 // bar: adjoint of the rows that messages_forward writes.
 template <class T>
-inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
-                              const LayerData<T>& layer, long i, int slot, const T* bar,
-                              long row_stride) {
+inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int index,
+                              long i, int slot, const T* bar, long row_stride) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
+    const LayerData<T>& layer = p.layers[index];
     for (int first = 0; first < s.count[slot]; first += kChunk) {
         const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
         load_chunk<T, true>(p, layer, s, slot, first, count, p.message_rank);
@@ -358,6 +359,11 @@ inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch
         }
         scatter_gradients<T>(s, i, slot, first, count);
         scatter_features<T>(p, s, slot, first, count);
+        if (s.gradient) {
+            transpose<T>(s.radial_bar, kChunk, layer.radial_stride, (count + W - 1) / W * W, s.row,
+                         layer.radial_stride);
+            knots_gradient<T>(p, s, index, slot, first, count, s.row);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #define CAMLIP_CPU_MOMENTS_HPP
 
 #include "cpu/edges.hpp"
+#include "cpu/gradient.hpp"
 
 namespace camlip::cpu::CAMLIP_ISA {
 
@@ -84,6 +85,12 @@ inline void moments_backward(const Parameters<T>& p, Scratch<T>& s, long i, int 
             edge_gradient<T>(s, e, along, across);
         }
         scatter_gradients<T>(s, i, slot, first, count);
+        if (s.gradient) {
+            // g_bar_k = sum_m Y_m a_bar_mk
+            gemm<T, false>(count, p.num_components, layer.radial_stride / W, {s.basis, 1, kChunk},
+                           bar, row_stride, s.row, layer.radial_stride);
+            knots_gradient<T>(p, s, 0, slot, first, count, s.row);
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/training_tables.hpp"
+
 namespace camlip::cpu {
 namespace {
 
@@ -242,6 +244,10 @@ template <class T>
 void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& active_types,
                                  int num_threads) {
     Parameters<T>& p = parameters_;
+    if (!model.layers[0].radial.knots.empty()) {
+        fill_training_tables(model, active_types);
+        return;
+    }
     const Resolution goal = sizeof(T) == 4 ? kMixedResolution : kDoubleResolution;
     const int pairs = p.num_active * p.num_active;
     const auto measure = [&](int layer, int intervals, int first, int last, T* out) {
@@ -281,6 +287,20 @@ void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& act
         if (error.value_scale > 0) error.value /= error.value_scale;
         if (error.derivative_scale > 0) error.derivative /= error.derivative_scale;
         radial_error_.include(error);
+    }
+}
+
+template <class T>
+void FoldedModel<T>::fill_training_tables(const Model& model,
+                                          const std::vector<int>& active_types) {
+    Parameters<T>& p = parameters_;
+    p.num_intervals = num_training_intervals(model);
+    for (int layer = 0; layer < p.num_layers; ++layer) {
+        const int stride = p.layers[layer].radial_stride;
+        T* table = room(size_of(p.num_active * p.num_active) * size_of(p.num_intervals) * 6 *
+                        size_of(stride));
+        p.layers[layer].radial_table = table;
+        fill_training_table<T>(model, layer, active_types, stride, table);
     }
 }
 

@@ -35,6 +35,7 @@ class FoldedModel {
     void fold_contraction(const Model& model, int index);
     void fold_readout(const Model& model, int index);
     void fill_tables(const Model& model, const std::vector<int>& active_types, int num_threads);
+    void fill_training_tables(const Model& model, const std::vector<int>& active_types);
 
     Parameters<T> parameters_{};
     RadialError radial_error_;

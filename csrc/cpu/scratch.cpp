@@ -84,6 +84,7 @@ void ThreadMemory<T>::size_chunk(const Parameters<T>& p) {
     Scratch<T>& s = scratch;
     int stride = 0;
     for (int n = 0; n < p.num_layers; ++n) stride = std::max(stride, p.layers[n].radial_stride);
+    stride = std::max(stride, p.radial_padded);
     const auto rows = [&](T*& pointer, int count) {
         chunk_.add(pointer, static_cast<std::size_t>(count) * kChunk);
     };

@@ -61,7 +61,7 @@ inline void scatter_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>&
     for (int n = 0; n < block.size; ++n) {
         const T* bar = sums_bar + n * data.depth_stride;
         if (layer > 0) {
-            messages_backward<T>(p, job, s, data, block.first + n, n, bar, row_stride);
+            messages_backward<T>(p, job, s, layer, block.first + n, n, bar, row_stride);
         } else {
             moments_backward<T>(p, s, block.first + n, n, bar, row_stride);
         }
@@ -97,12 +97,30 @@ inline void moments_of(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
     scale_by_rank<T>(p, data.skip, block.size, below, a, true);
 }
 
+// Gradient of moments_of, where s.edge_sums holds the edge sums.
+template <class T>
+inline void moments_gradient(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                             const Block& block, const T* a_bar) {
+    const LayerData<T>& data = p.layers[layer];
+    LayerGradient<T>& g = s.gradient->layers[layer];
+    mix_gradient<T>(p, block.size, data.depth, s.edge_sums, data.depth_stride, a_bar, g.mixing);
+    if (layer == 0) return;
+    const T* below = stored<T>(p, job.moments, layer - 1, block);
+    if (layer > 1) {
+        add_products_by_rank<T>(p, block.size, below, a_bar, g.skip);
+        return;
+    }
+    mix_gradient<T>(p, block.size, p.layers[0].depth, below, p.layers[0].depth_stride, a_bar,
+                    g.lower);
+}
+
 // Adjoint of moments_of: leaves that of the edge sums in s.edge_sums and writes that of the moments
 // of the layer below.
 template <class T>
 inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                             const Block& block, const T* a_bar) {
     const LayerData<T>& data = p.layers[layer];
+    if (s.gradient) moments_gradient<T>(p, job, s, layer, block, a_bar);
     mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, a_bar, s.edge_sums,
                           data.depth_stride);
     if (layer == 0) return;
@@ -138,13 +156,14 @@ void atoms_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int
     T* const d = kept ? kept : s.d;
     contract<T>(p, data, s, block, a, d);
     invariants_forward<T>(p, s, block.size, a, d);
-    readout<T>(p, data, job, s, block);
+    readout<T>(p, layer, job, s, block);
     message_forward<T>(p, data, job, s, block, d);
     if (!job.gradients) return;
     const long size = static_cast<long>(block.size) * p.hidden_stride;
     const long at = block.first * p.hidden_stride;
     __builtin_memcpy(job.hidden[layer] + at, s.hidden, size * sizeof(T));
     __builtin_memcpy(job.hidden_bar[layer] + at, s.hidden_bar, size * sizeof(T));
+    if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 
 template <class T>
@@ -162,15 +181,20 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
         contract<T>(p, data, s, block, a, s.d);
         d = s.d;
     }
-    message_adjoint<T>(p, data, job, s, block, d);
+    message_adjoint<T>(p, layer, job, s, block, d);
     T* bar = stored<T>(p, job.moments_bar, layer, block);
     if (layer == 0) {
-        block_adjoint<T>(p, data, s, block, a, d, s.a_bar, true, false);
+        block_adjoint<T>(p, layer, s, block, a, d, s.a_bar, true, false);
+        if (s.gradient) {
+            mix_gradient<T>(p, block.size, data.depth, stored<T>(p, job.moments, 0, block),
+                            data.depth_stride, s.a_bar, s.gradient->layers[0].mixing);
+        }
         mix_adjoint<T, true>(p, data.mixing_t, data.depth, block.size, s.a_bar, bar,
                              data.depth_stride);
     } else {
-        block_adjoint<T>(p, data, s, block, a, d, bar, true, true);
+        block_adjoint<T>(p, layer, s, block, a, d, bar, true, true);
     }
+    if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 
 template <class T>
@@ -178,12 +202,17 @@ void edges_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
                     std::int64_t index) {
     const Block block = block_of(job, index);
     const T* bar = stored<T>(p, job.moments_bar, layer, block);
-    for (int n = 0; n < block.size; ++n) compact_neighbors<T>(p, job, s, block.first + n, n);
+    if (s.gradient && layer > 0) {
+        sum_edges<T>(p, job, s, layer, block, s.edge_sums);  // its mixing needs them again
+    } else {
+        for (int n = 0; n < block.size; ++n) compact_neighbors<T>(p, job, s, block.first + n, n);
+    }
     if (layer > 0) {
         moments_adjoint<T>(p, job, s, layer, block, bar);
         bar = s.edge_sums;
     }
     scatter_edges<T>(p, job, s, layer, block, bar);
+    if (s.gradient && layer > 0) flush_gradient<T>(*s.gradient, layer, false);
 }
 
 template <class T>
@@ -194,7 +223,7 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
     moments_of<T>(p, job, s, layer, block, s.a);
     contract<T>(p, data, s, block, s.a, s.d);
     invariants_forward<T>(p, s, block.size, s.a, s.d);
-    readout<T>(p, data, job, s, block);
+    readout<T>(p, layer, job, s, block);
     for (int n = 0; n < block.size; ++n) {
         if (!block.present[n]) continue;
         const double reference = p.reference_energies[block.types[n]];
@@ -202,16 +231,17 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
         if (job.atomic_energies) job.atomic_energies[block.first + n] += reference;
     }
     if (!job.gradients) return;
-    block_adjoint<T>(p, data, s, block, s.a, s.d, s.a_bar, false, false);
+    block_adjoint<T>(p, layer, s, block, s.a, s.d, s.a_bar, false, false);
     moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
     scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
+    if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 
 template <class T>
 const Kernels<T>& kernels() {
     static constexpr Kernels<T> table{CAMLIP_ISA_NAME,  kLanes<T>,         edges_forward<T>,
                                       atoms_forward<T>, atoms_backward<T>, edges_backward<T>,
-                                      turn<T>};
+                                      turn<T>,          flush_gradient<T>};
     return table;
 }
 

@@ -5,6 +5,7 @@
 #define CAMLIP_CPU_ZBL_HPP
 
 #include "cpu/edges.hpp"
+#include "cpu/gradient.hpp"
 
 namespace camlip::cpu::CAMLIP_ISA {
 
@@ -34,6 +35,7 @@ template <class T>
 inline double zbl_atom(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, long i, int slot) {
     const long at = static_cast<long>(slot) * s.capacity;
     const int type = job.types[i];
+    const double seed = seed_of<T>(job, i);
     const T limit = static_cast<T>(p.zbl_reach * p.zbl_reach * 1.000001);
     double energy = 0;
     for (int e = 0; e < s.count[slot]; ++e) {
@@ -54,7 +56,7 @@ inline double zbl_atom(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
         if (!job.gradients) continue;
         double* centroid = s.centroid.data ? row_of(s.centroid, j) : nullptr;
         for (int a = 0; a < 3; ++a) {
-            const double f = pair.slope * d[a] / r;
+            const double f = seed * pair.slope * d[a] / r;
             if (s.forces.data) {
                 row_of(s.forces, i)[a] += f;
                 row_of(s.forces, j)[a] -= f;

@@ -27,10 +27,11 @@ Trainer::Trainer(const Model& model, const EngineOptions& options)
     : model_(model), architecture_(find_architecture(model.architecture)) {
     const BackendChoice chosen = choose_backend(model_, options);
     backend_name_ = chosen.name;
+    if (chosen.prepare_training) chosen.prepare_training(model_, chosen.options.precision);
     backend_ = chosen.make(model_, chosen.options);
     if (!backend_->has_parameter_gradient())
         throw BackendError("training: backend '" + backend_name_ +
-                           "' has no gradient by the parameters, expected reference");
+                           "' has no gradient by the parameters, expected cpu or reference");
 }
 
 void Trainer::set_parameters(const double* values) {

@@ -13,6 +13,7 @@ Two evaluations give both terms, by the seeds c_s/2 -+ 1/(2 eps).
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -63,6 +64,7 @@ class EngineTrainer:
         self._handle = _engine.Trainer(twin._handle, backend, precision, threads, simd)
         tensors = self._handle.tensors()
         self._names = [name for name, _ in tensors[:-1]]
+        self._sizes = [b[1] - a[1] for a, b in itertools.pairwise(tensors)]
         self.num_parameters = tensors[-1][1]
         self.displacement = DISPLACEMENT[precision]
         self._loaded: Tensor | None = None
@@ -70,6 +72,13 @@ class EngineTrainer:
     def parameters(self, model: CartesianMoments) -> Tensor:
         """The parameters of a model as one vector, differentiable, float64, (num_parameters,)."""
         tensors = model.engine_tensors(detach=False)
+        for name, size in zip(self._names, self._sizes, strict=True):
+            if name.endswith(".knots"):
+                # A backend that tabulates: the network is differentiated here, at the knots.
+                index = int(name.split(".")[1])
+                radial = model.radial if index == 0 else model.layers[index - 1].radial
+                row = 3 * model.num_types**2 * radial.output_weight.shape[1]
+                tensors[name] = radial.knots(size // row - 1)
         return torch.cat([tensors[name].reshape(-1).double() for name in self._names])
 
     def batch(self, batch: Batch) -> _engine.Batch:
