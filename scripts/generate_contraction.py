@@ -18,7 +18,8 @@ HEADER = """\
 // Written by scripts/generate_contraction.py from camlip.nn.contraction; do not edit.
 //
 // Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), their adjoint and
-// the gradient by w, for one vector of channels.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
+// the gradient by w, for one vector of channels.  Component m of A lies at a[m * stride], path p of
+// w at w[p * w_stride].
 // Every product A_x A_y is formed once and shared by the paths of its pair of ranks.
 #ifndef CAMLIP_CPU_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CPU_CONTRACTION_GENERATED_HPP

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from camlip.data import Dataset, Structure, collate
-from camlip.errors import ArgumentError, NumericError
+from camlip.errors import ArgumentError, BackendError, NumericError
 from camlip.models import evaluate
 from camlip.random_model import random_model
 from camlip.train.engine import EngineTrainer
@@ -86,13 +86,47 @@ def test_results_and_gradients_in_double(name):
     compare(gradients(model, found), gradients(model, expected), total=1e-6, tensor=1e-6)
 
 
-def test_energies_alone():
+def cpu_trainer(model, precision: str, threads: int, simd: str) -> EngineTrainer:
+    try:
+        return EngineTrainer(model, "cpu", precision, threads, simd)
+    except BackendError:
+        pytest.skip(f"{simd} is not an instruction set of this machine")
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512"])
+def test_cpu_gradients_in_double(name, simd):
+    model = make(name)
+    batch = make_batch(model)
+    expected = evaluate(model, batch, training=True)
+    wanted = gradients(model, expected)
+    for threads in (1, 2):
+        found = cpu_trainer(model, "double", threads, simd).evaluate(model, batch)
+        for key in ("energy", "forces", "virial"):
+            torch.testing.assert_close(found[key], expected[key], rtol=1e-7, atol=1e-5)
+        compare(gradients(model, found), wanted, total=1e-6, tensor=1e-6)
+
+
+@pytest.mark.parametrize("simd", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("name", ["small-Si", "small-4", "medium-Si", "medium-4", "rank-1"])
+def test_cpu_gradients_in_mixed(name, simd):
+    model = make(name)
+    batch = make_batch(model)
+    expected = gradients(model, evaluate(model, batch, training=True))
+    for threads in (1, 2):
+        found = cpu_trainer(model, "mixed", threads, simd).evaluate(model, batch)
+        compare(gradients(model, found), expected, total=1e-3, tensor=1e-2)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_energies_alone(backend):
     model = make("medium-Si")
     batch = make_batch(model)
-    trainer = EngineTrainer(model, "reference", "double")
+    trainer = EngineTrainer(model, backend, "double")
     found = gradients(model, trainer.evaluate(model, batch, forces=False))
     expected = gradients(model, evaluate(model, batch, forces=False, training=True))
-    compare(found, expected, total=1e-10, tensor=1e-9)
+    exact = backend == "reference"
+    compare(found, expected, total=1e-10 if exact else 1e-7, tensor=1e-9 if exact else 1e-7)
 
 
 def test_new_parameters_are_used():

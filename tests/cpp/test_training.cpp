@@ -19,10 +19,21 @@ using namespace camlip;
 using namespace structures;
 using random_model::small_config;
 
-EngineOptions reference_options() {
+EngineOptions double_options(const std::string& backend) {
     EngineOptions options;
-    options.backend = "reference";
+    options.backend = backend;
+    options.precision = "double";
+    options.num_threads = 2;
     return options;
+}
+
+// Backends that can train; the model in training has the parameters of the backend.
+std::vector<std::string> backends() {
+    return {"reference",
+#ifdef CAMLIP_HAVE_CPU
+            "cpu"
+#endif
+    };
 }
 
 // The arrays of a batch, with edges found by comparing all images of all atoms.
@@ -98,9 +109,9 @@ struct Outcome {
 };
 
 struct Fixture {
-    explicit Fixture(const Config& config)
-        : model(random_model::make_model(config)),
-          trainer(model, reference_options()),
+    explicit Fixture(const Config& config, const std::string& backend = "reference")
+        : trainer(random_model::make_model(config), double_options(backend)),
+          model(trainer.model()),
           arrays(some_structures(), config.cutoff),
           batch(arrays.view(), model.num_types()) {}
 
@@ -110,8 +121,8 @@ struct Fixture {
         return outcome;
     }
 
-    Model model;
     Trainer trainer;
+    const Model& model;
     Arrays arrays;
     TrainingBatch batch;
 };
@@ -142,9 +153,9 @@ TEST(a_batch_gives_each_structure_what_it_has_alone) {
     }
 }
 
-TEST(gradient_by_every_tensor_matches_finite_differences) {
+void check_gradient(const std::string& backend) {
     for (const Config& config : all_configs()) {
-        Fixture fixture(config);
+        Fixture fixture(config, backend);
         const std::vector<double> seeds = {0.7, -1.3, 0.4};
         TrainingPoint point;
         point.seeds = seeds.data();
@@ -183,6 +194,10 @@ TEST(gradient_by_every_tensor_matches_finite_differences) {
             }
         }
     }
+}
+
+TEST(gradient_by_every_tensor_matches_finite_differences) {
+    for (const std::string& backend : backends()) check_gradient(backend);
 }
 
 TEST(seeds_scale_forces_and_virials) {

@@ -31,7 +31,7 @@ from camlip.models import CartesianMoments
 
 # Largest displacement of an atom in Angstrom: the error of the central difference grows with its
 # square, that of rounding with its inverse.
-DISPLACEMENT = {"mixed": 1e-2, "double": 3e-6}
+DISPLACEMENT = {"mixed": 1e-3, "double": 3e-6}
 
 
 class EngineTrainer:
