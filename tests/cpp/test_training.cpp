@@ -10,6 +10,7 @@
 #include "check.hpp"
 #include "errors.hpp"
 #include "parameters.hpp"
+#include "registry.hpp"
 #include "structures.hpp"
 #include "training/trainer.hpp"
 
@@ -29,11 +30,9 @@ EngineOptions double_options(const std::string& backend) {
 
 // Backends that can train; the model in training has the parameters of the backend.
 std::vector<std::string> backends() {
-    return {"reference",
-#ifdef CAMLIP_HAVE_CPU
-            "cpu"
-#endif
-    };
+    std::vector<std::string> names = {"reference"};
+    if (std::string(find_backend("auto").name) == "cpu") names.emplace_back("cpu");
+    return names;
 }
 
 // The arrays of a batch, with edges found by comparing all images of all atoms.
