@@ -82,6 +82,9 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):  # the missing answer tells
             print(line, file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
+        while answer and not answer.startswith("{"):  # printed while libraries were imported
+            self._said.append(answer)
+            answer = self._process.stdout.readline()
         if not answer:
             self.close()
             raise Unavailable(
