@@ -64,7 +64,7 @@ def reduced(atoms: Atoms) -> Atoms:
 
 
 def run_openmm(
-    model: Path, atoms: Atoms, platform: str = "CPU", **options: str
+    model: Path, atoms: Atoms, platform: str = "CPU", backend: str = "auto"
 ) -> dict[str, NDArray[np.float64]]:
     """Energy, energies of the atoms and forces of a structure in double, in eV and Angstrom.
 
@@ -72,7 +72,7 @@ def run_openmm(
         model: model file.
         atoms: not periodic, or periodic with a cell that OpenMM takes.
         platform: of OpenMM.
-        **options: of :class:`camlip.openmm.MLIPForce`.
+        backend: of the engine.
 
     Raises:
         OpenMMMissing: if OpenMM is missing or has the wrong version.
@@ -93,7 +93,11 @@ def run_openmm(
     for mass in atoms.get_masses():
         system.addParticle(mass)
     force = MLIPForce(
-        model, elements=atoms.numbers.tolist(), periodic=periodic, precision="double", **options
+        model,
+        elements=atoms.numbers.tolist(),
+        periodic=periodic,
+        precision="double",
+        backend=backend,
     )
     system.addForce(force)
     context = openmm.Context(
@@ -102,10 +106,11 @@ def run_openmm(
     context.setPositions(atoms.positions * NM_PER_ANGSTROM)
     state = context.getState(energy=True, forces=True)
     energy = unit.kilojoules_per_mole
-    forces = state.getForces(asNumpy=True).value_in_unit(energy / unit.nanometer)
+    forces = state.getForces(asNumpy=True).value_in_unit_system(unit.md_unit_system)
+    energies = force.getAtomicEnergies(context).value_in_unit(energy)
+    total = state.getPotentialEnergy().value_in_unit(energy)
     return {
-        "energy": np.array(state.getPotentialEnergy().value_in_unit(energy) / KJ_PER_MOL_PER_EV),
-        "atomic_energies": force.getAtomicEnergies(context).value_in_unit(energy)
-        / KJ_PER_MOL_PER_EV,
-        "forces": forces * NM_PER_ANGSTROM / KJ_PER_MOL_PER_EV,
+        "energy": np.asarray(total) / KJ_PER_MOL_PER_EV,
+        "atomic_energies": np.asarray(energies) / KJ_PER_MOL_PER_EV,
+        "forces": np.asarray(forces) * NM_PER_ANGSTROM / KJ_PER_MOL_PER_EV,
     }
