@@ -3,8 +3,8 @@
     python benchmarks/openmm_overhead.py MODEL [--atoms 3000]
 
 The same positions, in turns: an OpenMM evaluation of energy and forces with the force, one without
-(what OpenMM itself costs), and the engine alone.  Overhead = with - without - engine; medians of the
-time of this process on its processor, one thread.
+(what OpenMM itself costs), and the engine alone.  Overhead = with - without - engine; medians of
+the time of this thread on its processor.
 """
 
 import argparse
