@@ -15,7 +15,7 @@ namespace {
 camlip::RelaxOptions read_relax_options(const camlip_relax_options& o) {
     camlip::RelaxOptions options;
     if (o.optimizer != CAMLIP_LBFGS && o.optimizer != CAMLIP_FIRE)
-        throw ArgumentError("optimizer: value " + std::to_string(static_cast<int>(o.optimizer)) +
+        throw ArgumentError("optimizer: value " + std::to_string(o.optimizer) +
                             ", expected CAMLIP_LBFGS or CAMLIP_FIRE");
     if (o.optimizer == CAMLIP_FIRE) options.optimizer = camlip::OptimizerKind::kFire;
     if (o.max_force != 0) options.max_force = o.max_force;
@@ -35,8 +35,7 @@ camlip::RelaxOptions read_relax_options(const camlip_relax_options& o) {
             break;
         }
         default:
-            throw ArgumentError("cell_change: value " +
-                                std::to_string(static_cast<int>(o.cell_change)) +
+            throw ArgumentError("cell_change: value " + std::to_string(o.cell_change) +
                                 ", expected a camlip_cell_change");
     }
     return options;

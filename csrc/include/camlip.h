@@ -209,13 +209,13 @@ typedef struct camlip_relax_step {
 /* Zero in every field is a sensible choice. */
 typedef struct camlip_relax_options {
     size_t struct_size;
-    camlip_optimizer optimizer;
+    int32_t optimizer;     /* a camlip_optimizer                                            */
     double max_force;      /* limit on the largest force norm, eV/A; 0 = 0.01               */
     double max_stress;     /* the same for stress + pressure, eV/A^3; 0 = max_force / 100 A^2 */
     int64_t max_steps;     /* 0 = 1000; < 0 = none: energy and forces of the start          */
     double max_step;       /* no atom moves further in one step, Angstrom; 0 = 0.2          */
     const uint8_t* fixed;  /* (num_atoms) 1 = keeps its place in the cell; NULL = none      */
-    camlip_cell_change cell_change;
+    int32_t cell_change;   /* a camlip_cell_change                                          */
     int32_t strain[6];     /* 1 = free: xx, yy, zz, yz, xz, xy; all zero = all free         */
     double pressure;       /* hydrostatic, positive compresses, eV/A^3; with a free cell    */
     void* context;

@@ -71,13 +71,13 @@ struct Observer {
 py::dict relax_system(camlip_engine* engine, std::mutex& mutex, const camlip_system& system,
                       const py::dict& given, const py::object& callback, double interval) {
     auto options = make<camlip_relax_options>();
-    options.optimizer = static_cast<camlip_optimizer>(given["optimizer"].cast<int>());
+    options.optimizer = given["optimizer"].cast<int32_t>();
     options.max_force = given["max_force"].cast<double>();
     options.max_stress = given["max_stress"].cast<double>();
     options.max_steps = given["max_steps"].cast<int64_t>();
     options.max_step = given["max_step"].cast<double>();
     options.pressure = given["pressure"].cast<double>();
-    options.cell_change = static_cast<camlip_cell_change>(given["cell_change"].cast<int>());
+    options.cell_change = given["cell_change"].cast<int32_t>();
     const auto strain = given["strain"].cast<std::array<bool, 6>>();
     std::copy(strain.begin(), strain.end(), options.strain);
     const auto fixed = given["fixed"].cast<std::optional<Flags>>();

@@ -393,7 +393,7 @@ TEST(the_c_function_relaxes_a_structure) {
     CHECK(camlip_relax(potential.engine.get(), &system, &options, &result) ==
           CAMLIP_ERROR_ARGUMENT);
     options.pressure = 0;
-    options.optimizer = static_cast<camlip_optimizer>(7);
+    options.optimizer = 7;
     CHECK(camlip_relax(potential.engine.get(), &system, &options, &result) ==
           CAMLIP_ERROR_ARGUMENT);
     options.optimizer = CAMLIP_FIRE;
