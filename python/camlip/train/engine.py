@@ -76,7 +76,7 @@ class EngineTrainer:
             if name.endswith(".knots"):
                 # A backend that tabulates: the network is differentiated here, at the knots.
                 index = int(name.split(".")[1])
-                radial = model.radial if index == 0 else model.layers[index - 1].radial
+                radial = model.radial if index == 0 else cast(Any, model.layers[index - 1]).radial
                 row = 3 * model.num_types**2 * radial.output_weight.shape[1]
                 tensors[name] = radial.knots(size // row - 1)
         return torch.cat([tensors[name].reshape(-1).double() for name in self._names])
