@@ -70,20 +70,20 @@ struct RadialNetwork {
 struct Contraction {
     std::vector<double> weight;  // (T, P, C); empty when P = 0
     std::vector<double> mixing;  // (L+1, C, C)
-    std::vector<double> skip;    // (L+1, C)
+    std::vector<double> skip;  // (L+1, C)
 };
 
 // h = (I * scale) weight + bias[type]
 struct Hidden {
-    std::vector<double> scale;   // ((3L+3) C)
+    std::vector<double> scale;  // ((3L+3) C)
     std::vector<double> weight;  // ((3L+3) C, H)
-    std::vector<double> bias;    // (T, H)
+    std::vector<double> bias;  // (T, H)
 };
 
 // e = SiLU(SiLU(h) weight + bias) . output
 struct Readout {
     std::vector<double> weight;  // (H, H)
-    std::vector<double> bias;    // (H)
+    std::vector<double> bias;  // (H)
     std::vector<double> output;  // (H)
 };
 
