@@ -75,7 +75,21 @@ mace() {
   environment mace && pip_install mace "$TORCH" && pip_install mace "$TORCH" mace-torch==0.3.16
 }
 
-ALL=(nep deepmd mace)
+# symmetrix-xl: shares the environment of MACE, whose models it converts and evaluates.
+symmetrix() {
+  if [[ ! -e $directory/mace/installed ]]; then
+    mace && touch "$directory/mace/installed" || return
+  fi
+  pip_install mace symmetrix-xl-cpu-avx512==0.1.1 && ln -sfn mace "$directory/symmetrix"
+}
+
+# Allegro.  The compiler of the system makes its kernels when the model is compiled.
+allegro() {
+  environment allegro && pip_install allegro "$TORCH" &&
+    pip_install allegro "$TORCH" nequip==0.19.1 nequip-allegro==0.8.3
+}
+
+ALL=(nep deepmd mace symmetrix allegro)
 for peer in "${@:-${ALL[@]}}"; do
   if [[ " ${ALL[*]} " != *" $peer "* ]]; then
     echo "peer: '$peer', expected one of ${ALL[*]}" >&2
