@@ -76,34 +76,40 @@ inline void scale_by_rank(const Parameters<T>& p, const T* skip, int atoms, cons
     }
 }
 
-// D from A, by way of B (s.b).
+// D without its skip from A, by way of B (s.b).
 template <class T>
 inline void contract(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
                      const Block& block, const T* a, T* d) {
     const int cs = p.channel_stride, atoms = block.size;
     contraction_forward<T>(p, layer, block.types, atoms, a, s.b);
-    scale_by_rank<T>(p, layer.contract_skip, atoms, a, d, false);
     for (int l = 0; l <= p.max_rank; ++l) {
         const long at = static_cast<long>(l) * l * atoms * cs;
-        gemm<T, true>((2 * l + 1) * atoms, p.num_channels, cs / kLanes<T>, {s.b + at, cs, 1},
-                      layer.contract[l], cs, d + at, cs);
+        gemm<T, false>((2 * l + 1) * atoms, p.num_channels, cs / kLanes<T>, {s.b + at, cs, 1},
+                       layer.contract[l], cs, d + at, cs);
     }
 }
 
-// Invariants of every atom, (atoms, (3L+3) C): A0; A.A for l >= 1; D.A; D.D.
-template <class T>
-inline void invariants_forward(const Parameters<T>& p, Scratch<T>& s, int atoms, const T* a,
-                               const T* d) {
+// Adds the skip to D, where it lacks, then invariants of every atom, (atoms, (3L+3) C): A0; A.A for l >= 1; D.A;
+// D.D.
+template <class T, bool kSkip, class D>
+inline void invariants_forward(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
+                               int atoms, const T* a, D* d) {
     using V = Vector<T>;
     const int cs = p.channel_stride, ranks = p.max_rank + 1;
     for (int atom = 0; atom < atoms; ++atom) {
         T* out = s.invariants + static_cast<long>(atom) * 3 * ranks * cs;
         for (int c = 0; c < cs; c += kLanes<T>) {
             for (int l = 0; l < ranks; ++l) {
+                const V skip = load<T>(layer.contract_skip + l * cs + c);
                 V aa{}, da{}, dd{};
                 for (int m = l * l; m < (l + 1) * (l + 1); ++m) {
                     const long at = (static_cast<long>(m) * atoms + atom) * cs + c;
-                    const V x = load<T>(a + at), y = load<T>(d + at);
+                    const V x = load<T>(a + at);
+                    V y = load<T>(d + at);
+                    if constexpr (kSkip) {
+                        y += skip * x;
+                        store<T>(d + at, y);
+                    }
                     aa += x * x;
                     da += x * y;
                     dd += y * y;
@@ -174,7 +180,7 @@ inline void block_adjoint(const Parameters<T>& p, int index, Scratch<T>& s, cons
     const int cs = p.channel_stride, hs = p.hidden_stride, ranks = p.max_rank + 1;
     const int size = 3 * ranks * cs, atoms = block.size;
     if (s.gradient) {
-        if (message) invariants_forward<T>(p, s, atoms, a, d);
+        if (message) invariants_forward<T, false>(p, layer, s, atoms, a, d);
         hidden_gradient<T>(p, s, index, block.types, atoms);
     }
     gemm<T, false>(atoms, p.num_hidden, size / W, {s.hidden_bar, hs, 1}, layer.hidden_t, size,

@@ -141,6 +141,59 @@ CAMLIP_INLINE void basis_adjoint(Vector<T> x, Vector<T> y, Vector<T> z, int max_
             b14 * (xx - yy);
 }
 
+template <class V, class T>
+CAMLIP_INLINE V load_as(const T* p) {
+    V v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+// sum_n c_n t^n and its derivative, coefficients `stride` apart, to `row` and `row_derivative`.
+template <class T, class V, bool kDerivative>
+CAMLIP_INLINE void quintic(const T* c, int stride, T t, T scale, T* row, T* row_derivative) {
+    V value = load_as<V>(c + 5 * stride);
+    V slope = value;
+    value = value * t + load_as<V>(c + 4 * stride);
+#pragma GCC unroll 4
+    for (int n = 3; n >= 0; --n) {
+        if constexpr (kDerivative) slope = slope * t + value;
+        value = value * t + load_as<V>(c + n * stride);
+    }
+    __builtin_memcpy(row, &value, sizeof(value));
+    if constexpr (kDerivative) {
+        slope = slope * scale;
+        __builtin_memcpy(row_derivative, &slope, sizeof(slope));
+    }
+}
+
+// Radial functions of the edges from `at` on as rows of s.row, and their derivatives; rows from
+// count to padded are zero.
+template <class T, bool kDerivative>
+CAMLIP_INLINE void radial_rows(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
+                               long at, int count, int padded) {
+    constexpr int W = kLanes<T>;
+    const T scale = static_cast<T>(p.num_intervals / p.cutoff);
+    const int stride = layer.radial_stride;
+    for (int e = 0; e < count; ++e) {
+        const T t = s.fraction[at + e];
+        const long interval = static_cast<long>(s.pair[at + e]) * p.num_intervals +
+                              static_cast<int>(s.knot[at + e]);
+        const T* c = layer.radial_table + interval * 6 * stride;
+        T *row = s.row + e * stride, *slopes = s.row_derivative + e * stride;
+        if (stride < W) {
+            quintic<T, HalfVector<T>, kDerivative>(c, stride, t, scale, row, slopes);
+            continue;
+        }
+        for (int k = 0; k < stride; k += W) {
+            quintic<T, Vector<T>, kDerivative>(c + k, stride, t, scale, row + k, slopes + k);
+        }
+    }
+    for (int n = count * stride; n < padded * stride; ++n) {
+        s.row[n] = 0;
+        if constexpr (kDerivative) s.row_derivative[n] = 0;
+    }
+}
+
 // Geometry, basis and radial functions of the edges [first, first + count) of a slot.  Lanes
 // beyond count are edges along x without radial functions: they add nothing anywhere.
 // s.row is (kChunk, stride of k); with `transposed`, s.radial and s.derivative are (k, kChunk).
@@ -166,34 +219,16 @@ inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratc
         store<T>(s.direction[2] + e, z * inverse);
         basis_of<T>(x * inverse, y * inverse, z * inverse, max_rank, s.basis + e);
     }
-    const T scale = static_cast<T>(p.num_intervals / p.cutoff);
-    const T* knots = s.knot + at;
-    const int stride = layer.radial_stride;
-    for (int e = 0; e < count; ++e) {
-        const T t = s.fraction[at + e];
-        const long interval =
-            static_cast<long>(s.pair[at + e]) * p.num_intervals + static_cast<int>(knots[e]);
-        const T* c = layer.radial_table + interval * 6 * stride;
-        for (int k = 0; k < stride; k += W) {
-            V value = load<T>(c + 5 * stride + k);
-            V slope = value;
-            value = value * t + load<T>(c + 4 * stride + k);
-#pragma GCC unroll 4
-            for (int n = 3; n >= 0; --n) {
-                if constexpr (kDerivative) slope = slope * t + value;
-                value = value * t + load<T>(c + n * stride + k);
-            }
-            store<T>(s.row + e * stride + k, value);
-            if constexpr (kDerivative) store<T>(s.row_derivative + e * stride + k, slope * scale);
-        }
-    }
-    for (int n = count * stride; n < padded * stride; ++n) {
-        s.row[n] = 0;
-        if constexpr (kDerivative) s.row_derivative[n] = 0;
-    }
+    radial_rows<T, kDerivative>(p, layer, s, at, count, padded);
     if constexpr (kDerivative) {
-        transpose<T>(s.row, stride, padded, stride, s.radial, kChunk);
-        transpose<T>(s.row_derivative, stride, padded, stride, s.derivative, kChunk);
+        const int stride = layer.radial_stride;
+        if (stride < W) {
+            transpose_halves<T>(s.row, padded, s.radial, kChunk);
+            transpose_halves<T>(s.row_derivative, padded, s.derivative, kChunk);
+        } else {
+            transpose<T>(s.row, stride, padded, stride, s.radial, kChunk);
+            transpose<T>(s.row_derivative, stride, padded, stride, s.derivative, kChunk);
+        }
     }
 }
 

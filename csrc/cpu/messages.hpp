@@ -58,8 +58,12 @@ inline void product_rows(const Parameters<T>& p, const Job<T>& job, Scratch<T>& 
     constexpr int W = kLanes<T>;
     const std::int32_t* neighbor = s.neighbor + static_cast<long>(slot) * s.capacity + first;
     const int p0 = p.num_scalars, p1 = p.num_vectors;
+    constexpr int kAhead = 6, kLine = 64 / static_cast<int>(sizeof(T));  // beyond count: old ones
     for (int e = 0; e < count; ++e) {
         const T* h = job.node_features + static_cast<long>(neighbor[e]) * p.feature_stride;
+        const T* ahead =
+            job.node_features + static_cast<long>(neighbor[e + kAhead]) * p.feature_stride;
+        for (int n = 0; n < p.feature_stride; n += kLine) __builtin_prefetch(ahead + n);
         const T x = s.direction[0][e], y = s.direction[1][e], z = s.direction[2][e];
         const T* g = s.row + e * layer.radial_stride;
         T* row = s.product_row + e * p.product_stride;

@@ -136,7 +136,11 @@ void FoldedModel<T>::fold_mixing(const Model& model, int index, int lanes) {
     LayerData<T>& layer = parameters_.layers[index];
     const int channels = p.num_channels, stride = p.channel_stride;
     layer.num_radial = model.config.num_radial_of(index);
-    layer.radial_stride = padded(layer.num_radial, lanes);
+    layer.radial_stride = padded(layer.num_radial, index > 0 ? std::max(lanes, 4) : lanes);
+    // Half a vector where that is enough: tables of half the size.
+    const bool half = index > 0 && lanes >= 8 && layer.num_radial <= lanes / 2 &&
+                      from.radial.knots.empty();  // the gradient reads whole vectors
+    if (half) layer.radial_stride = lanes / 2;
     const int kr = layer.num_radial;
     std::vector<double> rows[4];
     for (int l = 0; l <= p.max_rank; ++l) {

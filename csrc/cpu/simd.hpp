@@ -67,6 +67,14 @@ CAMLIP_INLINE HalfVector<T> load_half(const T* p) {
 }
 
 template <class T>
+CAMLIP_INLINE Vector<T> join_halves(HalfVector<T> low, HalfVector<T> high) {
+    Vector<T> v;
+    __builtin_memcpy(&v, &low, sizeof(low));
+    __builtin_memcpy(reinterpret_cast<char*>(&v) + sizeof(low), &high, sizeof(high));
+    return v;
+}
+
+template <class T>
 CAMLIP_INLINE void store_half(T* p, HalfVector<T> v) {
     __builtin_memcpy(p, &v, sizeof(v));
 }
@@ -213,14 +221,15 @@ CAMLIP_INLINE void exchange_blocks(Vector<T>& a, Vector<T>& b) {
 #endif
 }
 
-template <class T, int S>
+// Transposes the (N, N) blocks of N vectors; S is half of N.
+template <class T, int S, int N = kLanes<T>>
 CAMLIP_INLINE void transpose_steps(Vector<T>* v) {
     if constexpr (S >= 1) {
 #pragma GCC unroll 16
-        for (int i = 0; i < kLanes<T>; ++i) {
+        for (int i = 0; i < N; ++i) {
             if (!(i & S)) exchange_blocks<T, S>(v[i], v[i + S]);
         }
-        transpose_steps<T, S / 2>(v);
+        transpose_steps<T, S / 2, N>(v);
     }
 }
 
@@ -238,6 +247,24 @@ CAMLIP_INLINE void transpose(const T* from, long from_stride, int rows, int colu
 #pragma GCC unroll 16
             for (int i = 0; i < W; ++i) store<T>(to + (c + i) * to_stride + r, v[i]);
         }
+    }
+}
+
+// The same for rows of half a vector, one after the other; rows a multiple of the lanes.
+template <class T>
+CAMLIP_INLINE void transpose_halves(const T* from, int rows, T* to, long to_stride) {
+    constexpr int W = kLanes<T>, H = kHalfLanes<T>;
+    for (int r = 0; r < rows; r += W) {
+        Vector<T> v[H];
+#pragma GCC unroll 8
+        for (int i = 0; i < H; ++i) {
+            const HalfVector<T> low = load_half<T>(from + (r + i) * H);
+            const HalfVector<T> high = load_half<T>(from + (r + H + i) * H);
+            v[i] = join_halves<T>(low, high);
+        }
+        transpose_steps<T, H / 2, H>(v);
+#pragma GCC unroll 8
+        for (int i = 0; i < H; ++i) store<T>(to + i * to_stride + r, v[i]);
     }
 }
 

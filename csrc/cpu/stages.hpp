@@ -155,7 +155,7 @@ void atoms_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int
     T* const kept = stored_contracted<T>(p, job, layer, block);
     T* const d = kept ? kept : s.d;
     contract<T>(p, data, s, block, a, d);
-    invariants_forward<T>(p, s, block.size, a, d);
+    invariants_forward<T, true>(p, data, s, block.size, a, d);
     readout<T>(p, layer, job, s, block);
     message_forward<T>(p, data, job, s, block, d);
     if (!job.gradients) return;
@@ -179,6 +179,7 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
     const T* d = stored_contracted<T>(p, job, layer, block);
     if (!d) {
         contract<T>(p, data, s, block, a, s.d);
+        scale_by_rank<T>(p, data.contract_skip, block.size, a, s.d, true);
         d = s.d;
     }
     message_adjoint<T>(p, layer, job, s, block, d);
@@ -222,7 +223,7 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
     sum_edges<T>(p, job, s, layer, block, s.edge_sums);
     moments_of<T>(p, job, s, layer, block, s.a);
     contract<T>(p, data, s, block, s.a, s.d);
-    invariants_forward<T>(p, s, block.size, s.a, s.d);
+    invariants_forward<T, true>(p, data, s, block.size, s.a, s.d);
     readout<T>(p, layer, job, s, block);
     for (int n = 0; n < block.size; ++n) {
         if (!block.present[n]) continue;
