@@ -2,16 +2,19 @@
 
 Processor time where there is one thread, so that a busy machine disturbs little; wall time else.
 With ``--against``, another build of the engine (a folder with its libcamlip.so) is timed in turns
-with this one, step by step, and the ratio of the medians is printed.
+with this one, step by step, and the ratio of the medians is printed.  With ``--stages``, the time
+of every stage of the backend is compared with what it has to compute and to move.
 
 Example:
     python benchmarks/engine_speed.py --presets small medium --repeats 7
     python benchmarks/engine_speed.py --presets medium --against ../before/python/camlip/lib
+    python benchmarks/engine_speed.py --presets medium --stages
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import itertools
 import json
 import os
@@ -80,6 +83,39 @@ class Step:
         )
         return (self.clock() - begin - self.exchanged) / self.num_atoms * 1e6
 
+    def stages(self, repeats: int) -> dict:
+        """Microseconds per atom of the stages, and what the machine can do, measured in turns."""
+        from roofline import machine_peak
+
+        library = ctypes.CDLL("libcamlip.so")  # the one that is loaded
+        stage = library.camlip_cpu_stage
+        stage.restype = ctypes.c_char_p
+        steps, peaks, names = [], [], []
+        for _ in range(repeats):
+            peaks.append(machine_peak(repeats=1))
+            count = library.camlip_cpu_stage_clock(1)
+            total = self.time()
+            seconds, names = [], []
+            for n in range(count):
+                value = ctypes.c_double()
+                names.append(stage(n, ctypes.byref(value)).decode())
+                seconds.append(value.value / self.num_atoms * 1e6)
+            steps.append([*seconds, total])
+        library.camlip_cpu_stage_clock(0)
+        *spent, total = np.median(steps, axis=0).tolist()
+        positions, owners = self.view.positions, np.diff(self.view.offsets)
+        distance = positions[self.view.indices] - np.repeat(
+            positions[: self.num_atoms], owners, axis=0
+        )
+        within = (distance**2).sum(axis=1) < self.model.cutoff**2
+        return {
+            "stages": dict(zip(names, spent, strict=True)),
+            "total": total,
+            "listed": len(self.view.indices) / self.num_atoms,
+            "edges": int(within.sum()) / self.num_atoms,
+            "peak": np.max(peaks, axis=0).tolist(),
+        }
+
     def describe(self) -> str:
         """What is timed."""
         info = self.engine.info
@@ -120,12 +156,16 @@ class Worker:
             raise SystemExit("engine_speed: a worker ended early; its message is above")
         return line
 
+    def ask(self, command: str):
+        """What the worker answers."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return json.loads(self._line())
+
     def time(self) -> float:
         """Microseconds per atom of one step."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("step\n")
-        self.process.stdin.flush()
-        return float(json.loads(self._line()))
+        return float(self.ask("step"))
 
     def close(self) -> None:
         """Ends the process."""
@@ -138,8 +178,10 @@ def work(arguments: list) -> None:
     """Body of a worker: a line in, a step, its time out."""
     step = Step(*arguments)
     print(json.dumps(step.describe()), flush=True)
-    for _ in sys.stdin:
-        print(step.time(), flush=True)
+    for line in sys.stdin:
+        command, *repeats = line.split()
+        answer = step.stages(int(repeats[0])) if command == "stages" else step.time()
+        print(json.dumps(answer), flush=True)
 
 
 def compare(preset: str, arguments: tuple, repeats: int, against: Path | None) -> None:
@@ -155,6 +197,34 @@ def compare(preset: str, arguments: tuple, repeats: int, against: Path | None) -
         line += f"   before {best[1]:7.2f} {median[1]:7.2f}   ratio of the medians "
         line += f"{median[0] / median[1]:.3f}, of the best {best[0] / best[1]:.3f}"
     print(line, flush=True)
+
+
+def print_stages(preset: str, arguments: tuple, repeats: int) -> None:
+    """Print the roofline of one thread: time against what the operations and bytes would take."""
+    from roofline import counts
+
+    from camlip.models import preset as configuration
+
+    worker = Worker(None, arguments)
+    worker.time()
+    found = worker.ask(f"stages {repeats}")
+    worker.close()
+    operations, bandwidth = found["peak"]
+    print(f"{preset} {worker.description}, {found['edges']:.1f} within the cutoff")
+    print(f"one core just now: {operations / 1e9:.1f} GFMA/s, {bandwidth / 1e9:.1f} GB/s")
+    print(f"{'stage':20s} {'us/atom':>8s} {'kFMA':>8s} {'kB':>6s} {'GFMA/s':>7s} {'of peak':>8s}")
+    known = counts(configuration(preset, cutoff=CUTOFF), found["listed"], found["edges"])
+    rows = [(name, spent, *known[name]) for name, spent in found["stages"].items()]
+    rows.append(("rest", found["total"] - sum(row[1] for row in rows), 0.0, 0.0))
+    rows.append(("all", *np.sum([row[1:] for row in rows], axis=0)))
+    for name, spent, fma, size in rows:
+        if spent <= 0:
+            continue
+        least = max(fma / operations, size / bandwidth) * 1e6
+        print(
+            f"{name:20s} {spent:8.2f} {fma / 1e3:8.1f} {size / 1e3:6.2f} {fma / spent / 1e3:7.1f} "
+            f"{least / spent:8.0%}"
+        )
 
 
 def write_model(preset: str, folder: str) -> str:
@@ -178,6 +248,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=8, help="cubic cells of 8 atoms per axis")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--against", type=Path, help="folder of another build's libcamlip.so")
+    parser.add_argument("--stages", action="store_true", help="roofline of every stage")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -190,12 +261,11 @@ def main() -> None:
                 arguments.precision, arguments.simd, arguments.threads
             ):
                 options = {"precision": precision, "simd": simd, "threads": threads}
-                compare(
-                    preset,
-                    (path, arguments.cells, options),
-                    arguments.repeats,
-                    arguments.against,
-                )
+                chosen = (path, arguments.cells, options)
+                if arguments.stages:
+                    print_stages(preset, chosen, arguments.repeats)
+                else:
+                    compare(preset, chosen, arguments.repeats, arguments.against)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@
 
 namespace camlip::cpu::CAMLIP_ISA {
 
+template <class T>
+CAMLIP_INLINE void lap(Scratch<T>& s, Stage stage) {
+    if (s.clock) s.clock->lap(stage);
+}
+
 // The atoms of a block; an atom that is not the model's borrows type 0 and counts for nothing.
 struct Block {
     std::int64_t first;
@@ -82,15 +87,17 @@ inline void contract(const Parameters<T>& p, const LayerData<T>& layer, Scratch<
                      const Block& block, const T* a, T* d) {
     const int cs = p.channel_stride, atoms = block.size;
     contraction_forward<T>(p, layer, block.types, atoms, a, s.b);
+    lap(s, Stage::kProducts);
     for (int l = 0; l <= p.max_rank; ++l) {
         const long at = static_cast<long>(l) * l * atoms * cs;
         gemm<T, false>((2 * l + 1) * atoms, p.num_channels, cs / kLanes<T>, {s.b + at, cs, 1},
                        layer.contract[l], cs, d + at, cs);
     }
+    lap(s, Stage::kContraction);
 }
 
-// Adds the skip to D, where it lacks, then invariants of every atom, (atoms, (3L+3) C): A0; A.A for l >= 1; D.A;
-// D.D.
+// Adds the skip to D (kSkip), then invariants of every atom, (atoms, (3L+3) C): A0; A.A for
+// l >= 1; D.A; D.D.
 template <class T, bool kSkip, class D>
 inline void invariants_forward(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
                                int atoms, const T* a, D* d) {
@@ -158,13 +165,17 @@ inline void readout(const Parameters<T>& p, int index, const Job<T>& job, Scratc
         s.energy += total;
         if (job.atomic_energies) job.atomic_energies[block.first + atom] += total;
     }
-    if (!job.gradients) return;
+    if (!job.gradients) {
+        lap(s, Stage::kReadout);
+        return;
+    }
     gemm<T, false>(block.size, p.num_hidden, hs / W, {s.active, hs, 1}, layer.readout_t, hs,
                    s.hidden_bar, hs);
     for (int n = 0; n < block.size * hs; n += W) {
         const V x = load<T>(s.hidden + n);
         store<T>(s.hidden_bar + n, load<T>(s.hidden_bar + n) * silu_derivative<T>(x));
     }
+    lap(s, Stage::kReadout);
     if (s.gradient) readout_gradient<T>(p, job, s, index, block.first, block.size);
 }
 
@@ -205,6 +216,7 @@ inline void block_adjoint(const Parameters<T>& p, int index, Scratch<T>& s, cons
             }
         }
     }
+    lap(s, Stage::kReadoutAdjoint);
     if (s.gradient) {
         if (message) contraction_forward<T>(p, layer, block.types, atoms, a, s.b);
         mixing_of_products_gradient<T>(p, s, index, atoms, a);
@@ -214,8 +226,10 @@ inline void block_adjoint(const Parameters<T>& p, int index, Scratch<T>& s, cons
         gemm<T, false>((2 * l + 1) * atoms, p.num_channels, cs / W, {s.d + at, cs, 1},
                        layer.contract_t[l], cs, s.b + at, cs);
     }
+    lap(s, Stage::kContractionAdjoint);
     if (s.gradient) products_gradient<T>(p, s, index, block.types, atoms, a);
     contraction_adjoint<T>(p, layer, block.types, atoms, a, s.b, out);
+    lap(s, Stage::kProductsAdjoint);
 }
 
 // Gates SiLU(h) W_m (s.gates) and vectors Gamma D1 (s.vectors: 3, atoms, P1) of a message.

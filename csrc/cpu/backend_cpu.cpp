@@ -142,10 +142,12 @@ class CpuBackend final : public Backend {
         {
             ThreadMemory<T>& thread = threads_[static_cast<std::size_t>(omp_get_thread_num())];
             thread.aim();
-#pragma omp for schedule(static)
+            if (thread.scratch.clock) thread.clock.start();
+#pragma omp for schedule(static) nowait
             for (std::int64_t block = 0; block < job_.num_blocks; ++block) {
                 stage(p_, job_, thread.scratch, layer, block);
             }
+            if (thread.scratch.clock) thread.clock.collect();
         }
     }
 

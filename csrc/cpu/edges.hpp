@@ -176,8 +176,8 @@ CAMLIP_INLINE void radial_rows(const Parameters<T>& p, const LayerData<T>& layer
     const int stride = layer.radial_stride;
     for (int e = 0; e < count; ++e) {
         const T t = s.fraction[at + e];
-        const long interval = static_cast<long>(s.pair[at + e]) * p.num_intervals +
-                              static_cast<int>(s.knot[at + e]);
+        const long interval =
+            static_cast<long>(s.pair[at + e]) * p.num_intervals + static_cast<int>(s.knot[at + e]);
         const T* c = layer.radial_table + interval * 6 * stride;
         T *row = s.row + e * stride, *slopes = s.row_derivative + e * stride;
         if (stride < W) {

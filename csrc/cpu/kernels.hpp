@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "cpu/stage_clock.hpp"
+
 namespace camlip::cpu {
 
 constexpr int kBlock = 12;
@@ -111,6 +113,7 @@ struct Job {
 // What one thread needs; sizes in backend_cpu.cpp.
 template <class T>
 struct Scratch {
+    StageClock* clock;  // nullptr where nobody asks
     double energy;
     double virial[9 * kVirialLanes];  // summed up at the end
     RowBuffer forces, centroid, features_bar;

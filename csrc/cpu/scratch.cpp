@@ -56,6 +56,7 @@ void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors, std::int6
         neighbors_.add(scratch.square, static_cast<std::size_t>(scratch.capacity));
         neighbors_.allocate();
     }
+    scratch.clock = stage_clocks_wanted() ? &clock : nullptr;
     scratch.energy = 0;
     std::fill(std::begin(scratch.virial), std::end(scratch.virial), 0.0);
     const bool gradients = outputs.gradients();

@@ -49,6 +49,7 @@ class ThreadMemory {
 
     Scratch<T> scratch{};
     ThreadRows forces, centroid, features_bar;
+    StageClock clock;
 
   private:
     void size_chunk(const Parameters<T>& p);

@@ -29,15 +29,22 @@ CAMLIP_INLINE T* stored_contracted(const Parameters<T>& p, const Job<T>& job, in
     return job.contracted[layer] + block.first * p.num_components * p.channel_stride;
 }
 
+template <class T>
+CAMLIP_INLINE void compact_block(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
+                                 const Block& block) {
+    for (int n = 0; n < block.size; ++n) compact_neighbors<T>(p, job, s, block.first + n, n);
+    lap(s, Stage::kNeighbors);
+}
+
 // Compacts the neighbors of the block and sums over its edges, (components, atoms, depth_stride).
 template <class T>
 inline void sum_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                       const Block& block, T* sums) {
     const LayerData<T>& data = p.layers[layer];
     const long row_stride = static_cast<long>(block.size) * data.depth_stride;
+    compact_block<T>(p, job, s, block);
     for (int n = 0; n < block.size; ++n) {
         const long i = block.first + n;
-        compact_neighbors<T>(p, job, s, i, n);
         T* out = sums + n * data.depth_stride;
         if (layer > 0) {
             messages_forward<T>(p, job, s, data, n, out, row_stride);
@@ -50,6 +57,7 @@ inline void sum_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, 
         }
         moments_forward<T>(p, s, n, out, row_stride);
     }
+    lap(s, layer > 0 ? Stage::kMessages : Stage::kMoments);
 }
 
 // Adjoint of sum_edges for the neighbors that the scratch holds.
@@ -66,16 +74,18 @@ inline void scatter_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>&
             moments_backward<T>(p, s, block.first + n, n, bar, row_stride);
         }
     }
+    lap(s, layer > 0 ? Stage::kMessagesAdjoint : Stage::kMomentsAdjoint);
 }
 
 // A of a layer below the last: stored, or for layer 0 mixed again into `room`.
 template <class T>
-inline const T* recall_moments(const Parameters<T>& p, const Job<T>& job, int layer,
+inline const T* recall_moments(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                                const Block& block, T* room) {
     const T* kept = stored<T>(p, job.moments, layer, block);
     if (layer > 0) return kept;
     const LayerData<T>& data = p.layers[0];
     mix<T, false>(p, data.mixing, data.depth, block.size, kept, data.depth_stride, room);
+    lap(s, Stage::kMixing);
     return room;
 }
 
@@ -89,12 +99,14 @@ inline void moments_of(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
         mix<T, false>(p, data.lower, p.layers[0].depth, block.size, below, p.layers[0].depth_stride,
                       a);
         mix<T, true>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
-        return;
+    } else {
+        mix<T, false>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
+        if (layer > 1) {
+            const T* below = stored<T>(p, job.moments, layer - 1, block);
+            scale_by_rank<T>(p, data.skip, block.size, below, a, true);
+        }
     }
-    mix<T, false>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
-    if (layer == 0) return;
-    const T* below = stored<T>(p, job.moments, layer - 1, block);
-    scale_by_rank<T>(p, data.skip, block.size, below, a, true);
+    lap(s, Stage::kMixing);
 }
 
 // Gradient of moments_of, where s.edge_sums holds the edge sums.
@@ -123,14 +135,14 @@ inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T
     if (s.gradient) moments_gradient<T>(p, job, s, layer, block, a_bar);
     mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, a_bar, s.edge_sums,
                           data.depth_stride);
-    if (layer == 0) return;
-    T* below = stored<T>(p, job.moments_bar, layer - 1, block);
-    if (layer > 1) {
+    T* below = layer > 0 ? stored<T>(p, job.moments_bar, layer - 1, block) : nullptr;
+    if (layer == 1) {
+        mix_adjoint<T, false>(p, data.lower_t, p.layers[0].depth, block.size, a_bar, below,
+                              p.layers[0].depth_stride);
+    } else if (layer > 1) {
         scale_by_rank<T>(p, data.skip, block.size, a_bar, below, false);
-        return;
     }
-    mix_adjoint<T, false>(p, data.lower_t, p.layers[0].depth, block.size, a_bar, below,
-                          p.layers[0].depth_stride);
+    lap(s, Stage::kMixingAdjoint);
 }
 
 template <class T>
@@ -151,13 +163,14 @@ void atoms_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int
                    std::int64_t index) {
     const Block block = block_of(job, index);
     const LayerData<T>& data = p.layers[layer];
-    const T* a = recall_moments<T>(p, job, layer, block, s.a);
+    const T* a = recall_moments<T>(p, job, s, layer, block, s.a);
     T* const kept = stored_contracted<T>(p, job, layer, block);
     T* const d = kept ? kept : s.d;
     contract<T>(p, data, s, block, a, d);
     invariants_forward<T, true>(p, data, s, block.size, a, d);
     readout<T>(p, layer, job, s, block);
     message_forward<T>(p, data, job, s, block, d);
+    lap(s, Stage::kSend);
     if (!job.gradients) return;
     const long size = static_cast<long>(block.size) * p.hidden_stride;
     const long at = block.first * p.hidden_stride;
@@ -175,7 +188,7 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
     const long at = block.first * p.hidden_stride;
     __builtin_memcpy(s.hidden, job.hidden[layer] + at, size * sizeof(T));
     __builtin_memcpy(s.hidden_bar, job.hidden_bar[layer] + at, size * sizeof(T));
-    const T* a = recall_moments<T>(p, job, layer, block, s.a);
+    const T* a = recall_moments<T>(p, job, s, layer, block, s.a);
     const T* d = stored_contracted<T>(p, job, layer, block);
     if (!d) {
         contract<T>(p, data, s, block, a, s.d);
@@ -183,6 +196,7 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
         d = s.d;
     }
     message_adjoint<T>(p, layer, job, s, block, d);
+    lap(s, Stage::kSend);
     T* bar = stored<T>(p, job.moments_bar, layer, block);
     if (layer == 0) {
         block_adjoint<T>(p, layer, s, block, a, d, s.a_bar, true, false);
@@ -192,6 +206,7 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
         }
         mix_adjoint<T, true>(p, data.mixing_t, data.depth, block.size, s.a_bar, bar,
                              data.depth_stride);
+        lap(s, Stage::kMixingAdjoint);
     } else {
         block_adjoint<T>(p, layer, s, block, a, d, bar, true, true);
     }
@@ -206,7 +221,7 @@ void edges_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
     if (s.gradient && layer > 0) {
         sum_edges<T>(p, job, s, layer, block, s.edge_sums);  // its mixing needs them again
     } else {
-        for (int n = 0; n < block.size; ++n) compact_neighbors<T>(p, job, s, block.first + n, n);
+        compact_block<T>(p, job, s, block);
     }
     if (layer > 0) {
         moments_adjoint<T>(p, job, s, layer, block, bar);
