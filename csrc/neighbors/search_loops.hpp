@@ -119,6 +119,7 @@ inline void list_bin(const Input& in, std::int32_t bin, const Room& given,
             compress(room.list + count, room.rows + n, mask);
             count += __builtin_popcount(mask);
         });
+        if (count == 0) continue;  // without any pair there may be no array
         __builtin_memcpy(indices + offsets[in.rows[e]], room.list,
                          static_cast<unsigned long>(count) * sizeof(std::int32_t));
     }
