@@ -101,6 +101,24 @@ camlip_status camlip_batch_create(const camlip_trainer* trainer,
     });
 }
 
+camlip_status camlip_batch_join(const camlip_batch* const* parts, int64_t num_parts,
+                                camlip_batch** batch) {
+    return guarded([&] {
+        require(batch, "batch");
+        *batch = nullptr;
+        if (num_parts < 0)
+            throw camlip::ArgumentError("num_parts: value " + std::to_string(num_parts) +
+                                        ", expected no negative number");
+        if (num_parts > 0) require(parts, "parts");
+        std::vector<const camlip::TrainingBatch*> list;
+        for (int64_t n = 0; n < num_parts; ++n) {
+            require(parts[n], "parts[n]");
+            list.push_back(&parts[n]->batch);
+        }
+        *batch = new camlip_batch{camlip::TrainingBatch(list)};
+    });
+}
+
 void camlip_batch_free(camlip_batch* batch) { delete batch; }
 
 camlip_status camlip_trainer_compute(camlip_trainer* trainer, const camlip_batch* batch,

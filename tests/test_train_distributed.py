@@ -34,9 +34,10 @@ def launch(folder, processes, **train):
 
 
 @pytest.mark.slow
-def test_two_processes_follow_the_loss_curve_of_one(tmp_path):
-    one, _ = launch(tmp_path, 1, structures_per_batch=4)
-    two, output = launch(tmp_path, 2, structures_per_batch=2)
+@pytest.mark.parametrize("backend", ["torch", "engine"])
+def test_two_processes_follow_the_loss_curve_of_one(tmp_path, backend):
+    one, _ = launch(tmp_path, 1, structures_per_batch=4, backend=backend)
+    two, output = launch(tmp_path, 2, structures_per_batch=2, backend=backend)
     assert output.count("2 process(es)") == 1
     assert two["progress"]["step"] == one["progress"]["step"] == 12
     for a, b in zip(one["history"], two["history"], strict=True):

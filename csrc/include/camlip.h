@@ -330,6 +330,10 @@ CAMLIP_API camlip_status camlip_trainer_set_parameters(camlip_trainer* trainer,
 CAMLIP_API camlip_status camlip_batch_create(const camlip_trainer* trainer,
                                              const camlip_structures* structures,
                                              camlip_batch** batch);
+/* The structures of several batches, one after the other: batches of one structure each can be made
+ * once and put together anew in each epoch.  The parts may be freed afterwards. */
+CAMLIP_API camlip_status camlip_batch_join(const camlip_batch* const* parts, int64_t num_parts,
+                                           camlip_batch** batch);
 CAMLIP_API void camlip_batch_free(camlip_batch* batch);
 /* point may be NULL. */
 CAMLIP_API camlip_status camlip_trainer_compute(camlip_trainer* trainer, const camlip_batch* batch,

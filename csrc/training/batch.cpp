@@ -18,6 +18,56 @@ std::string edge_text(std::int64_t e) { return "batch: edge " + std::to_string(e
 TrainingBatch::TrainingBatch(const BatchView& view, int num_types) {
     read_atoms(view, num_types);
     read_edges(view);
+    describe_ghosts();
+}
+
+TrainingBatch::TrainingBatch(const std::vector<const TrainingBatch*>& parts) {
+    std::int64_t owned = 0;
+    std::size_t rows = 0, edges = 0;
+    for (const TrainingBatch* part : parts) {
+        owned += part->num_owned_;
+        rows += part->types_.size();
+        edges += part->indices_.size();
+    }
+    if (rows > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
+        throw ArgumentError("batch: " + std::to_string(rows) + " atoms and images together");
+    positions_.reserve(3 * static_cast<std::size_t>(owned));
+    types_.reserve(rows);
+    structure_.reserve(rows);
+    indices_.reserve(edges);
+    offsets_.reserve(static_cast<std::size_t>(owned) + 1);
+    offsets_.push_back(0);
+    for (const TrainingBatch* part : parts) append(*part, owned);
+    describe_ghosts();
+}
+
+// num_owned: of the whole batch, behind which the images come.
+void TrainingBatch::append(const TrainingBatch& part, std::int64_t num_owned) {
+    const auto first_atom = static_cast<std::int32_t>(num_owned_);
+    const auto first_structure = static_cast<std::int32_t>(num_atoms_.size());
+    const auto part_owned = static_cast<std::int32_t>(part.num_owned_);
+    const auto first_image =
+        static_cast<std::int32_t>(num_owned + static_cast<std::int64_t>(ghost_owner_.size()));
+    const std::int64_t first_edge = offsets_.back();
+    const auto add = [](auto& to, const auto& from) {
+        to.insert(to.end(), from.begin(), from.end());
+    };
+    add(num_atoms_, part.num_atoms_);
+    add(positions_, part.positions_);
+    add(ghost_vector_, part.ghost_vector_);
+    types_.insert(types_.end(), part.types_.begin(), part.types_.begin() + part_owned);
+    for (std::int32_t i = 0; i < part_owned; ++i) {
+        const auto n = static_cast<std::size_t>(i);
+        structure_.push_back(first_structure + part.structure_[n]);
+        offsets_.push_back(first_edge + part.offsets_[n + 1]);
+    }
+    for (const std::int32_t owner : part.ghost_owner_) ghost_owner_.push_back(first_atom + owner);
+    for (const std::int32_t j : part.indices_)
+        indices_.push_back(j < part_owned ? first_atom + j : first_image + (j - part_owned));
+    num_owned_ += part.num_owned_;
+}
+
+void TrainingBatch::describe_ghosts() {
     for (const std::int32_t owner : ghost_owner_) {
         types_.push_back(types_[static_cast<std::size_t>(owner)]);
         structure_.push_back(structure_[static_cast<std::size_t>(owner)]);

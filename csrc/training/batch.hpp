@@ -30,6 +30,9 @@ class TrainingBatch {
     // Throws ArgumentError for indices out of range, NumericError for positions that are not
     // finite.
     TrainingBatch(const BatchView& view, int num_types);
+    // The structures of several batches, one after the other.  Throws ArgumentError when they are
+    // too many.
+    explicit TrainingBatch(const std::vector<const TrainingBatch*>& parts);
 
     std::int64_t num_structures() const { return static_cast<std::int64_t>(num_atoms_.size()); }
     std::int64_t num_owned() const { return num_owned_; }
@@ -50,6 +53,8 @@ class TrainingBatch {
   private:
     void read_atoms(const BatchView& view, int num_types);
     void read_edges(const BatchView& view);
+    void append(const TrainingBatch& part, std::int64_t num_owned);
+    void describe_ghosts();
 
     std::int64_t num_owned_ = 0;
     std::vector<std::int64_t> num_atoms_;      // (S)

@@ -65,6 +65,8 @@ class Neighbors:
 class Batch:
     num_structures: int
     num_atoms: int
+    @staticmethod
+    def join(parts: Sequence[Batch]) -> Batch: ...
 
 class Trainer:
     def __init__(

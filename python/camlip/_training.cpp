@@ -20,6 +20,26 @@ struct Batch {
     int64_t num_structures = 0, num_atoms = 0;
 };
 
+std::unique_ptr<Batch> join(const std::vector<const Batch*>& parts) {
+    auto batch = std::make_unique<Batch>();
+    std::vector<const camlip_batch*> handles;
+    for (const Batch* part : parts) {
+        require(part != nullptr, "parts: found None, expected batches");
+        handles.push_back(part->handle.get());
+        batch->num_structures += part->num_structures;
+        batch->num_atoms += part->num_atoms;
+    }
+    camlip_batch* made = nullptr;
+    camlip_status status;
+    {
+        py::gil_scoped_release release;
+        status = camlip_batch_join(handles.data(), static_cast<int64_t>(handles.size()), &made);
+    }
+    check(status);
+    batch->handle.reset(made);
+    return batch;
+}
+
 struct Trainer {
     ModelHandle model;
     std::unique_ptr<camlip_trainer, void (*)(camlip_trainer*)> handle{nullptr, camlip_trainer_free};
@@ -167,6 +187,7 @@ struct Trainer {
 
 void bind_training(py::module_& m) {
     py::class_<Batch>(m, "Batch")
+        .def_static("join", &join, py::arg("parts"))
         .def_readonly("num_structures", &Batch::num_structures)
         .def_readonly("num_atoms", &Batch::num_atoms);
     py::class_<Trainer>(m, "Trainer")

@@ -247,6 +247,38 @@ TEST(displacements_and_strains_are_followed_by_forces_and_virials) {
     CHECK_CLOSE(found, slope, 1e-7 * std::fabs(slope));
 }
 
+TEST(batches_of_one_structure_are_put_together) {
+    Fixture fixture(small_config(2, 2));
+    const Outcome whole = fixture.run();
+    std::vector<TrainingBatch> single;
+    for (const Structure& s : some_structures()) {
+        const Arrays arrays({s}, fixture.model.config.cutoff);
+        single.emplace_back(arrays.view(), fixture.model.num_types());
+    }
+    const std::vector<std::size_t> order = {2, 0, 2, 1};
+    std::vector<const TrainingBatch*> parts;
+    std::size_t atoms = 0;
+    for (const std::size_t k : order) {
+        parts.push_back(&single[k]);
+        atoms += static_cast<std::size_t>(single[k].num_owned());
+    }
+    const TrainingBatch joined(parts);
+    Outcome outcome(order.size(), atoms, num_parameters(fixture.model));
+    fixture.trainer.compute(joined, {}, outcome.view());
+    std::size_t at = 0;
+    for (std::size_t k = 0; k < order.size(); ++k) {
+        CHECK_CLOSE(outcome.energies[k], whole.energies[order[k]], 1e-10);
+        for (std::size_t n = 0; n < 9; ++n)
+            CHECK_CLOSE(outcome.virials[9 * k + n], whole.virials[9 * order[k] + n], 1e-9);
+        std::size_t first = 0;
+        for (std::size_t s = 0; s < order[k]; ++s)
+            first += static_cast<std::size_t>(fixture.arrays.num_atoms[s]);
+        const auto count = 3 * static_cast<std::size_t>(fixture.arrays.num_atoms[order[k]]);
+        for (std::size_t n = 0; n < count; ++n)
+            CHECK_CLOSE(outcome.forces[at++], whole.forces[3 * first + n], 1e-10);
+    }
+}
+
 TEST(parameters_that_are_not_finite_are_refused_by_name) {
     Fixture fixture(small_config(2, 1));
     std::vector<double> values(num_parameters(fixture.model), 0.1);

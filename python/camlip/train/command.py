@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print(describe(trainer), flush=True)
     completed = trainer.fit()
     if main and completed:
-        evaluations = finish_run(config, trainer.datasets, trainer.device)
+        evaluations = finish_run(config, trainer.datasets, trainer.device, trainer.backend)
         for name, evaluation in evaluations.items():
             print(format_table(evaluation.table(), name))
         print(f"best model: {trainer.run_dir / 'best.ckpt'}")
@@ -79,6 +79,7 @@ def describe(trainer: Trainer) -> str:
             f"model: {number} parameters, {model.num_layers} layer(s), rank {model.max_rank}, "
             f"{trainer.config.train.dtype} on {trainer.device}, "
             f"{torch_threads()} thread(s), {trainer.processes.world_size} process(es)",
+            f"backend: {trainer.backend.description}",
             f"run directory: {trainer.run_dir}",
         ]
     )

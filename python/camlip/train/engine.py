@@ -14,6 +14,7 @@ Two evaluations give both terms, by the seeds c_s/2 -+ 1/(2 eps).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -81,6 +82,11 @@ class EngineTrainer:
                 tensors[name] = radial.knots(size // row - 1)
         return torch.cat([tensors[name].reshape(-1).double() for name in self._names])
 
+    @staticmethod
+    def join(parts: Sequence[_engine.Batch]) -> _engine.Batch:
+        """The structures of several batches as one."""
+        return _engine.Batch.join(parts)
+
     def batch(self, batch: Batch) -> _engine.Batch:
         """What the engine needs of a batch."""
         return self._handle.batch(
@@ -93,21 +99,29 @@ class EngineTrainer:
             batch.edge_shifts.numpy(),
         )
 
-    def evaluate(self, model: CartesianMoments, batch: Batch, forces: bool = True) -> Results:
+    def evaluate(
+        self,
+        model: CartesianMoments,
+        batch: Batch,
+        forces: bool = True,
+        values: Tensor | None = None,
+    ) -> Results:
         """Energies, forces and virials with their graph.
 
         Args:
             model: with the parameters to use.
-            batch: float64, on the CPU.
+            batch: float64, on the CPU; an :class:`EngineBatch` need not be prepared again.
             forces: also forces and virials.
+            values: :meth:`parameters` of the model, where they are known already.
 
         Returns:
             As :func:`camlip.models.evaluate`, in float64, without ``atomic_energies``.
         """
-        values = self.parameters(model)
+        values = self.parameters(model) if values is None else values
+        geometry = batch.geometry if isinstance(batch, EngineBatch) else self.batch(batch)
         energy, force, virial = cast(
             tuple[Tensor, Tensor, Tensor],
-            EngineFunction.apply(values, self, self.batch(batch), forces),
+            EngineFunction.apply(values, self, geometry, forces),
         )
         reference = energy.new_zeros(energy.shape).index_add(
             0, batch.structure_index, model.reference_energies[batch.types]
@@ -132,6 +146,22 @@ class EngineTrainer:
 
 
 Results = dict[str, Tensor]
+
+
+@dataclass
+class EngineBatch(Batch):
+    """A batch without edges, which the engine has.
+
+    Attributes:
+        geometry: positions and edges of the structures.
+    """
+
+    geometry: _engine.Batch
+
+    @classmethod
+    def of(cls, labels: Batch, geometry: _engine.Batch) -> EngineBatch:
+        """The batch of these labels and this geometry."""
+        return cls(**vars(labels), geometry=geometry)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from tqdm import tqdm
 from camlip.data import BatchSampler, Dataset, Structure, collate
 from camlip.models import CartesianMoments, evaluate
 from camlip.train.checkpoint import load_checkpoint
+
+if TYPE_CHECKING:
+    from camlip.engine import Model
 
 FloatArray = NDArray[np.float64]
 QUANTITIES = ("energy_per_atom", "forces", "stress")
@@ -87,10 +90,10 @@ class TorchPredictor:
 
 
 class EnginePredictor:
-    """An exported model, run by the engine.
+    """A model, run by the engine.
 
     Args:
-        path: model file.
+        model: exported file, or a model of the engine.
         precision: ``mixed`` or ``double``.
         threads: of the engine; default: its choice.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -98,14 +101,14 @@ class EnginePredictor:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        model: str | os.PathLike[str] | Model,
         precision: str = "mixed",
         threads: int | None = None,
         device: str = "auto",
     ) -> None:
         from camlip.engine import Engine, Model
 
-        self.model = Model(path)
+        self.model = model if isinstance(model, Model) else Model(model)
         self.engine = Engine(self.model, device, precision, threads)
 
     def predict(self, structures: Sequence[Structure]) -> Iterator[Prediction]:

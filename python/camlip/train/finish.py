@@ -11,6 +11,7 @@ import torch
 from ase.data import chemical_symbols
 
 from camlip.data import AnyDataset, Structure, force_rms
+from camlip.train.backends import Backend
 from camlip.train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from camlip.train.dataset import Datasets
 from camlip.train.evaluation import Evaluation, TorchPredictor, evaluate_dataset
@@ -21,7 +22,11 @@ MAX_ATOMS = 200_000
 
 
 def finish_run(
-    config: TrainConfig, datasets: Datasets, device: torch.device, seed: int = 0
+    config: TrainConfig,
+    datasets: Datasets,
+    device: torch.device,
+    backend: Backend | None = None,
+    seed: int = 0,
 ) -> dict[str, Evaluation]:
     """Evaluate ``best.ckpt``, add the errors to it, and write plots and the report.
 
@@ -29,6 +34,7 @@ def finish_run(
         config: of the run.
         datasets: of the run.
         device: where to evaluate.
+        backend: who evaluates; torch unless given.
         seed: of the sample, where a set is too large.
 
     Returns:
@@ -40,7 +46,9 @@ def finish_run(
     run_dir = Path(config.run_dir)
     best = run_dir / "best.ckpt"
     model, metadata = load_checkpoint(best)
-    predictor = TorchPredictor(model, device=device)
+    predictor = (
+        TorchPredictor(model, device=device) if backend is None else backend.predictor(model)
+    )
     evaluations = {
         name: evaluate_dataset(
             predictor, sample(dataset, seed), None if config.log.progress else False

@@ -152,12 +152,14 @@ class OptimizationConfig(Section):
         patience: stop after so many validations without improvement; 0 for never.
         validate_every: epochs.
         stage_two: second stage.
-        dtype: ``float32`` or ``float64``.
+        backend: ``engine`` (its kernels, on the CPU), ``torch``, or ``auto``: the engine where it
+            can train the model, which is several times faster (docs/training.md).
+        dtype: ``float32`` or ``float64``; the engine computes in ``mixed`` or ``double``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         deterministic: the same numbers on a GPU from run to run, at some cost in speed; on the
             CPU they always are.
-        threads: of PyTorch; default: what PyTorch chooses.
-        workers: processes that prepare batches; 0 does it in between.
+        threads: of PyTorch and of the engine; default: what PyTorch chooses.
+        workers: processes that prepare batches for PyTorch; 0 does it in between.
         checkpoint_every_minutes: how much of the run a crash may cost.
     """
 
@@ -178,6 +180,7 @@ class OptimizationConfig(Section):
     patience: Annotated[int, Field(ge=0)] = 0
     validate_every: Count = 1
     stage_two: StageTwoConfig = StageTwoConfig()
+    backend: Literal["auto", "engine", "torch"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     deterministic: bool = True

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from camlip.data import Batch, BatchSampler
-from camlip.models import evaluate
 from camlip.train import setup
+from camlip.train.backends import choose_backend
 from camlip.train.checkpoint import save_checkpoint
-from camlip.train.dataset import Datasets, batches, load_datasets
+from camlip.train.dataset import Datasets, load_datasets
 from camlip.train.distributed import Processes, choose_device
 from camlip.train.ema import ExponentialMovingAverage
 from camlip.train.logging import CsvLog, ProgressBar, TensorBoardLog
@@ -72,6 +72,8 @@ class Trainer:
         self.loss = Loss(config.loss)
         self.schedule = Schedule(options)
         self.model = setup.make_model(config, self.datasets, content, self.device, self.dtype)
+        self.backend = choose_backend(options, self.model, self.device, self.dtype)
+        self._load = self.backend.loader(self.datasets.train)
         self.ema = ExponentialMovingAverage(self.model, options.ema)
         self.optimizer = setup.make_optimizer(self.model, options)
         setup.check_space(self.run_dir, self.model)
@@ -86,7 +88,7 @@ class Trainer:
             world_size=self.processes.world_size,
         )
         self.validator = Validator(
-            config, self.datasets.valid, self.loss, self.processes, self.device, self.dtype
+            config, self.datasets.valid, self.loss, self.processes, self.backend, self.device
         )
         self.state = State()
         self.history: list[dict[str, Any]] = []
@@ -157,10 +159,9 @@ class Trainer:
         state = self.state
         self.sampler.set_epoch(state.epoch)
         rest = list(self.sampler)[state.batch :]
-        options = self.config.train
         started, atoms = time.monotonic(), 0
         complete = True
-        for batch in batches(self.datasets.train, rest, self.device, self.dtype, options.workers):
+        for batch in self._load(rest):
             value = self._step(batch)
             atoms += len(batch.types) * self.processes.world_size
             speed = atoms / max(time.monotonic() - started, 1e-9)
@@ -171,7 +172,7 @@ class Trainer:
                 break
         if complete:
             state.epoch, state.batch = state.epoch + 1, 0
-        due = complete and state.epoch % options.validate_every == 0
+        due = complete and state.epoch % self.config.train.validate_every == 0
         if due or (self.progress() >= 1.0 and not self._stop):
             self._validate(atoms / max(time.monotonic() - started, 1e-9))
 
@@ -195,7 +196,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
-        results = evaluate(self.model, batch, forces=self.loss.needs_forces, training=True)
+        results = self.backend.evaluate(self.model, batch, self.loss.needs_forces)
         errors = label_errors(results, batch, self.model.reference_energies)
         sums = self.loss.sums(errors, batch)
         loss = self.loss.combine(sums, counts, self._energy_factor())

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from camlip.data import AnyDataset, Batch, BatchSampler, Structure
-from camlip.models import CartesianMoments, evaluate
-from camlip.train.dataset import batches
+from camlip.models import CartesianMoments
+from camlip.train.backends import Backend
 from camlip.train.distributed import Processes
 from camlip.train.loss import Loss, label_errors
 from camlip.train.metrics import ErrorSums
@@ -27,8 +27,8 @@ class Validator:
         dataset: validation structures.
         loss: the loss.
         processes: of the run.
+        backend: who evaluates.
         device: where.
-        dtype: precision.
     """
 
     def __init__(
@@ -37,11 +37,12 @@ class Validator:
         dataset: AnyDataset,
         loss: Loss,
         processes: Processes,
+        backend: Backend,
         device: torch.device,
-        dtype: torch.dtype,
     ) -> None:
         self.dataset, self.loss, self.processes = dataset, loss, processes
-        self.device, self.dtype = device, dtype
+        self.backend, self.device = backend, device
+        self._load = backend.loader(dataset)
         options = config.train
         lists = list(
             BatchSampler(
@@ -56,8 +57,9 @@ class Validator:
         errors = ErrorSums(self.device)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         counts = torch.zeros(3, dtype=torch.float64, device=self.device)
+        evaluate = self.backend.evaluator(model)
         for batch in self._batches():
-            results = evaluate(model, batch, forces=True)
+            results = evaluate(batch)
             found = label_errors(results, batch, model.reference_energies)
             errors.add(found, batch)
             with torch.no_grad():
@@ -73,7 +75,7 @@ class Validator:
             return
         keep = int(self.dataset.num_edges.sum()) <= CACHED_EDGES
         kept = []
-        for batch in batches(self.dataset, self.index_lists, self.device, self.dtype):
+        for batch in self._load(self.index_lists):
             if keep:
                 kept.append(batch)
             yield batch
