@@ -12,14 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camlip import _engine
 from camlip.data import AnyDataset, Batch, Item, collate
-from camlip.engine import Model
 from camlip.errors import EngineError, NumericError
-from camlip.export import engine_block
 from camlip.models import CartesianMoments, evaluate
 from camlip.train.dataset import batches
-from camlip.train.engine import EngineBatch, EngineTrainer
+from camlip.train.engine import EngineBatch, EngineTrainer, Geometry, engine_twin
 from camlip.train.evaluation import EnginePredictor, Predictor, TorchPredictor
 from camlip.train.schema import OptimizationConfig
 from camlip.train.setup import TrainingError
@@ -130,8 +127,7 @@ class EngineBackend:
 
     def predictor(self, model: CartesianMoments) -> Predictor:
         """The engine that would run the exported model."""
-        twin = Model.from_bytes(engine_block(model, {}), "model in training")
-        return EnginePredictor(twin, self.precision, self.threads, "cpu")
+        return EnginePredictor(engine_twin(model), self.precision, self.threads, "cpu")
 
     def _rounded(self, results: Results) -> Results:
         """As torch gives them: all but the total energies in the precision of the model."""
@@ -191,7 +187,7 @@ class PackedStructures:
 @dataclass(frozen=True)
 class _Part:
     labels: Item
-    geometry: _engine.Batch
+    geometry: Geometry
 
 
 def _without_edges(item: Item) -> Item:

@@ -35,6 +35,15 @@ from camlip.models import CartesianMoments
 DISPLACEMENT = {"mixed": 1e-3, "double": 3e-6}
 
 
+# Positions and edges of some structures, prepared for the engine.
+Geometry = _engine.Batch
+
+
+def engine_twin(model: CartesianMoments) -> Model:
+    """The model of the engine that has the shape and the weights of this one."""
+    return Model.from_bytes(engine_block(model, {}), "model in training")
+
+
 class EngineTrainer:
     """A model's engine twin for training: parameters in, results and their gradients out.
 
@@ -61,7 +70,7 @@ class EngineTrainer:
         threads: int = 0,
         simd: str = "auto",
     ) -> None:
-        twin = Model.from_bytes(engine_block(model, {}), "model in training")
+        twin = engine_twin(model)
         self._handle = _engine.Trainer(twin._handle, backend, precision, threads, simd)
         tensors = self._handle.tensors()
         self._names = [name for name, _ in tensors[:-1]]
@@ -83,11 +92,11 @@ class EngineTrainer:
         return torch.cat([tensors[name].reshape(-1).double() for name in self._names])
 
     @staticmethod
-    def join(parts: Sequence[_engine.Batch]) -> _engine.Batch:
+    def join(parts: Sequence[Geometry]) -> Geometry:
         """The structures of several batches as one."""
-        return _engine.Batch.join(parts)
+        return Geometry.join(parts)
 
-    def batch(self, batch: Batch) -> _engine.Batch:
+    def batch(self, batch: Batch) -> Geometry:
         """What the engine needs of a batch."""
         return self._handle.batch(
             batch.num_atoms.numpy(),
@@ -137,7 +146,7 @@ class EngineTrainer:
             self._handle.set_parameters(values.numpy())
             self._loaded = values.clone()
 
-    def compute(self, batch: _engine.Batch, point: Point, wanted: list[str]) -> dict[str, Tensor]:
+    def compute(self, batch: Geometry, point: Point, wanted: list[str]) -> dict[str, Tensor]:
         """Results of :meth:`evaluate` by name: energies, forces, virials, gradient."""
         arrays = self._handle.compute(
             batch, point.displacements, point.strains, point.seeds, wanted
@@ -156,10 +165,10 @@ class EngineBatch(Batch):
         geometry: positions and edges of the structures.
     """
 
-    geometry: _engine.Batch
+    geometry: Geometry
 
     @classmethod
-    def of(cls, labels: Batch, geometry: _engine.Batch) -> EngineBatch:
+    def of(cls, labels: Batch, geometry: Geometry) -> EngineBatch:
         """The batch of these labels and this geometry."""
         return cls(**vars(labels), geometry=geometry)
 
@@ -184,7 +193,7 @@ class EngineFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, trainer: EngineTrainer, batch: _engine.Batch, forces: bool
+        ctx: Any, values: Tensor, trainer: EngineTrainer, batch: Geometry, forces: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Evaluate at the positions of the batch."""
         ctx.trainer, ctx.batch, ctx.forces = trainer, batch, forces
