@@ -10,8 +10,9 @@ from ase.io import write
 from camlip.data import Dataset, collate
 from camlip.models import evaluate
 from camlip.train import Trainer, TrainingError
-from camlip.train.backends import EngineBackend, TorchBackend, choose_backend
+from camlip.train.backends import TorchBackend, choose_backend
 from camlip.train.checkpoint import read_checkpoint
+from camlip.train.engine_backend import EngineBackend
 from camlip.train.schema import OptimizationConfig
 from test_train_engine import make, structures
 from train_tools import config, frames

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from camlip.data import AnyDataset, Batch, Item, collate
-from camlip.errors import EngineError, NumericError
+from camlip.data import AnyDataset, Batch
+from camlip.errors import EngineError
 from camlip.models import CartesianMoments, evaluate
 from camlip.train.dataset import batches
-from camlip.train.engine import EngineBatch, EngineTrainer, Geometry, engine_twin
-from camlip.train.evaluation import EnginePredictor, Predictor, TorchPredictor
+from camlip.train.evaluation import Predictor, TorchPredictor
 from camlip.train.schema import OptimizationConfig
 from camlip.train.setup import TrainingError
 
 # The engine tabulates the radial functions of every ordered pair of elements: above this number the
 # tables cost more than they save.
 ENGINE_ELEMENTS = 10
-# Structures stay prepared up to so many edges, 8 bytes each with what belongs to them.
-KEPT_EDGES = 50_000_000
 
 Results = dict[str, Tensor]
 Loader = Callable[[Sequence[list[int]]], Iterator[Batch]]
@@ -89,116 +82,6 @@ class TorchBackend:
         return TorchPredictor(model, device=self.device)
 
 
-class EngineBackend:
-    """The kernels that run molecular dynamics (docs/training.md).
-
-    Args:
-        model: gives the shape.
-        dtype: ``float32`` for the engine's mixed precision, ``float64`` for double.
-        threads: of the engine.
-    """
-
-    name = "engine"
-
-    def __init__(self, model: CartesianMoments, dtype: torch.dtype, threads: int) -> None:
-        self.precision = "double" if dtype == torch.float64 else "mixed"
-        self.dtype, self.threads = dtype, threads
-        self.trainer = EngineTrainer(model, "cpu", self.precision, threads)
-        self.description = f"engine ({self.precision}, {threads} thread(s))"
-
-    def loader(self, dataset: AnyDataset) -> Loader:
-        """Batches of structures that are prepared once."""
-        return PackedStructures(dataset, self.trainer, self.dtype).batches
-
-    def evaluate(self, model: CartesianMoments, batch: Batch, forces: bool) -> Results:
-        """Results with their graph."""
-        return self._rounded(self.trainer.evaluate(model, batch, forces))
-
-    def evaluator(self, model: CartesianMoments) -> Callable[[Batch], Results]:
-        """Results without a graph."""
-        with torch.no_grad():
-            values = self.trainer.parameters(model)
-
-        def run(batch: Batch) -> Results:
-            with torch.no_grad():
-                return self._rounded(self.trainer.evaluate(model, batch, values=values))
-
-        return run
-
-    def predictor(self, model: CartesianMoments) -> Predictor:
-        """The engine that would run the exported model."""
-        return EnginePredictor(engine_twin(model), self.precision, self.threads, "cpu")
-
-    def _rounded(self, results: Results) -> Results:
-        """As torch gives them: all but the total energies in the precision of the model."""
-        return {k: v if k == "energy" else v.to(self.dtype) for k, v in results.items()}
-
-
-class PackedStructures:
-    """Structures of a data set as the engine wants them, prepared when first asked for.
-
-    Args:
-        dataset: with neighbor lists.
-        trainer: whose batches they are for.
-        dtype: of the labels.
-    """
-
-    def __init__(self, dataset: AnyDataset, trainer: EngineTrainer, dtype: torch.dtype) -> None:
-        self.dataset, self.trainer, self.dtype = dataset, trainer, dtype
-        self.keep = int(dataset.num_edges.sum()) <= KEPT_EDGES
-        self._parts: dict[int, _Part] = {}
-
-    def batches(self, index_lists: Sequence[list[int]]) -> Iterator[Batch]:
-        """Batches in the given order; while one is used the next is prepared."""
-        with ThreadPoolExecutor(1, "batches") as pool:
-            following: Future[Batch] | None = None
-            for indices in index_lists:
-                ready = following
-                following = pool.submit(self.batch, indices)
-                if ready is not None:
-                    yield ready.result()
-            if following is not None:
-                yield following.result()
-
-    def batch(self, indices: Sequence[int]) -> EngineBatch:
-        """One batch: its labels for torch, its geometry for the engine."""
-        parts = [self._part(k) for k in indices]
-        labels = collate([part.labels for part in parts]).to(dtype=self.dtype)
-        return EngineBatch.of(labels, self.trainer.join([part.geometry for part in parts]))
-
-    def _part(self, index: int) -> _Part:
-        part = self._parts.get(index)
-        if part is None:
-            item = self.dataset[index]
-            try:
-                geometry = self.trainer.batch(collate([item]))
-            except NumericError as error:
-                name = item.structure.source or f"structure {index}"
-                raise TrainingError(
-                    f"{name}: positions are not finite, or something else in it is not "
-                    f"({error}); look at it with `camlip data`"
-                ) from error
-            part = _Part(_without_edges(item), geometry)
-            if self.keep:
-                self._parts[index] = part
-        return part
-
-
-@dataclass(frozen=True)
-class _Part:
-    labels: Item
-    geometry: Geometry
-
-
-def _without_edges(item: Item) -> Item:
-    return dataclasses.replace(
-        item,
-        counts=np.zeros(len(item.types), dtype=np.int64),
-        neighbors=np.zeros(0, dtype=np.int64),
-        shifts=np.zeros((0, 3)),
-    )
-
-
 def choose_backend(
     options: OptimizationConfig,
     model: CartesianMoments,
@@ -220,9 +103,12 @@ def choose_backend(
     elif wanted == "auto" and model.num_types > ENGINE_ELEMENTS:
         reason = f"{model.num_types} elements, the engine is chosen up to {ENGINE_ELEMENTS}"
     else:
+        # Without the native pieces, or on a GPU, there is nothing to load.
         try:
+            from camlip.train.engine_backend import EngineBackend
+
             return EngineBackend(model, dtype, threads)
-        except EngineError as error:
+        except (EngineError, ImportError) as error:
             reason = str(error)
     if wanted == "engine":
         raise TrainingError(
