@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The C functions of camlip.h: structs of the caller's version in, exceptions to statuses out.
-#include <memory>
+#include <optional>
 #include <string>
 
 #include "camlip.h"
@@ -147,14 +147,15 @@ camlip_status camlip_compute(camlip_engine* engine, const camlip_atoms* atoms,
         view.types = a.types;
         view.on_device = a.memory == CAMLIP_DEVICE;
         view.stream = a.stream;
-        std::unique_ptr<CallbackExchange> callbacks;
+        std::optional<CallbackExchange> callbacks;
         if (exchange) {
             const camlip_exchange e = read_struct(exchange, "exchange");
             if (!e.forward || !e.reverse)
                 throw ArgumentError("exchange: forward or reverse is null, expected both");
-            callbacks = std::make_unique<CallbackExchange>(e);
+            callbacks.emplace(e);
         }
-        engine->engine.compute(view, {n.offsets, n.indices, n.revision}, callbacks.get(), outputs);
+        engine->engine.compute(view, {n.offsets, n.indices, n.revision},
+                               callbacks ? &*callbacks : nullptr, outputs);
     });
 }
 

@@ -49,8 +49,11 @@ Lattice::Lattice(const double* cell, const std::array<bool, 3>& periodic) : peri
     const auto count = std::count(periodic.begin(), periodic.end(), true);
     if (count > 0 && !cell)
         throw ArgumentError("cell: null, expected a cell since the system is periodic");
-    std::array<std::size_t, 3> order = {0, 1, 2};  // periodic vectors first
-    std::stable_partition(order.begin(), order.end(), [&](std::size_t k) { return periodic[k]; });
+    std::array<std::size_t, 3> order;  // periodic vectors first; std::stable_partition allocates
+    std::size_t place = 0;
+    for (const bool wanted : {true, false})
+        for (std::size_t k = 0; k < 3; ++k)
+            if (periodic[k] == wanted) order[place++] = k;
     for (std::size_t n = 0; n < static_cast<std::size_t>(count); ++n) {
         const std::size_t k = order[n];
         rows_[k] = {cell[3 * k], cell[3 * k + 1], cell[3 * k + 2]};

@@ -116,6 +116,109 @@ def test_one_calculation_gives_everything(double, silicon, monkeypatch):
     assert len(runs) == 2
 
 
+CHANGES = {
+    "one number of positions": lambda a: a.positions.__setitem__((3, 1), 1.0),
+    "positions through arrays": lambda a: a.arrays["positions"].__iadd__(0.01 * np.eye(8, 3)),
+    "the last digit": lambda a: a.positions.__setitem__((0, 0), np.nextafter(a.positions[0, 0], 9)),
+    "an element": lambda a: a.numbers.__setitem__(2, 8),
+    "the cell in place": lambda a: a.cell.__setitem__((0, 0), 5.6),
+    "cell and atoms": lambda a: a.set_cell(1.01 * a.cell.array, scale_atoms=True),
+    "pbc": lambda a: a.pbc.__setitem__(2, False),
+    "another atom": lambda a: a.append("O"),
+    "two atoms swapped": lambda a: a.positions.__setitem__([0, 1], a.positions[[1, 0]]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_is_noticed(file, double, silicon, change):
+    silicon.calc = double
+    before = silicon.get_forces()
+    kept = double.results
+    CHANGES[change](silicon)
+    assert double.calculation_required(silicon, ["energy"])
+    energy, forces = silicon.get_potential_energy(), silicon.get_forces()
+    assert double.results is not kept
+    fresh = MLIPCalculator(file, precision="double", threads=1, backend="reference")
+    twin = silicon.copy()
+    assert energy == pytest.approx(fresh.get_potential_energy(twin), abs=1e-10)
+    np.testing.assert_allclose(forces, fresh.get_forces(twin), atol=1e-10)
+    if change != "the last digit":
+        assert len(forces) != len(before) or np.abs(forces - before).max() > 1e-6
+
+
+def test_what_does_not_matter_is_not_computed_again(double, silicon):
+    silicon.calc = double
+    silicon.get_potential_energy()
+    kept = double.results
+    silicon.set_momenta(np.ones((8, 3)))
+    silicon.set_tags(range(8))
+    silicon.set_initial_charges([0.5] * 8)
+    silicon.info["name"] = "silicon"
+    silicon.positions[:] = silicon.positions.copy()
+    silicon.get_forces()
+    assert double.results is kept
+    assert double.check_state(silicon) == []
+    silicon.positions[0, 0] += 1e-9
+    assert double.check_state(silicon, tol=1e-6) == []
+    assert double.check_state(silicon) == ["positions"]
+
+
+def test_results_belong_to_the_caller(double, silicon):
+    """ASE adds to forces in place (constraints); those that are kept stay what they are."""
+    silicon.calc = double
+    forces = silicon.get_forces()
+    expected = forces.copy()
+    forces += 1.0
+    np.testing.assert_array_equal(silicon.get_forces(), expected)
+
+
+def test_the_structure_of_the_results(double, silicon):
+    assert double.atoms is None
+    silicon.calc = double
+    energy = silicon.get_potential_energy()
+    positions = silicon.positions.copy()
+    silicon.positions += 1.0
+    assert isinstance(double.atoms, Atoms)
+    np.testing.assert_array_equal(double.atoms.positions, positions)
+    np.testing.assert_array_equal(double.atoms.cell, silicon.cell)
+    assert double.atoms.pbc.all()
+    assert double.get_potential_energy() == energy
+    stresses = double.get_property("stresses")
+    np.testing.assert_allclose(stresses.sum(axis=0), double.get_stress(), atol=1e-12)
+    double.reset()
+    assert double.atoms is None
+    with pytest.raises(ArgumentError, match="expected a structure"):
+        double.get_potential_energy()
+    empty = Atoms(calculator=double)
+    assert empty.get_potential_energy() == 0.0
+    assert len(double.atoms) == 0
+
+
+def test_nothing_is_left_of_a_calculation_that_failed(double, silicon):
+    silicon.calc = double
+    silicon.get_potential_energy()
+    for breaking in (np.nan, np.inf):
+        broken = silicon.copy()
+        broken.calc = double
+        broken.positions[2] = breaking
+        for _ in range(2):
+            with pytest.raises(NumericError, match=r"positions: atom 2 \(Si\)"):
+                broken.get_forces()
+        broken = silicon.copy()
+        broken.calc = double
+        broken.cell[1, 1] = breaking
+        for _ in range(2):
+            with pytest.raises(NumericError, match="cell: "):
+                broken.get_forces()
+    broken = silicon.copy()
+    broken.calc = double
+    broken.positions[1] = broken.positions[0]
+    with pytest.raises(NumericError, match="two atoms at the same place"):
+        broken.get_forces()
+    assert double.results == {}
+    assert np.isfinite(silicon.get_potential_energy())
+
+
 def test_stress_of_a_molecule_is_refused(double):
     water = molecule("O2")
     water.calc = double

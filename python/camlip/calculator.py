@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -17,6 +17,33 @@ from numpy.typing import NDArray
 
 from camlip.engine import Engine, Model, symbols
 from camlip.errors import ArgumentError, NumericError
+
+
+class _State(NamedTuple):
+    """What decides the results, byte by byte."""
+
+    positions: bytes
+    numbers: bytes
+    cell: bytes
+    pbc: bytes
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> _State:
+        arrays = atoms.arrays
+        return cls(
+            np.asarray(arrays["positions"], dtype=np.float64).tobytes(),
+            np.asarray(arrays["numbers"], dtype=np.int64).tobytes(),
+            atoms.cell.array.tobytes(),
+            atoms.pbc.tobytes(),
+        )
+
+    def atoms(self) -> Atoms:
+        return Atoms(
+            np.frombuffer(self.numbers, dtype=np.int64),
+            np.frombuffer(self.positions).reshape(-1, 3),
+            cell=np.frombuffer(self.cell).reshape(3, 3),
+            pbc=np.frombuffer(self.pbc, dtype=bool),
+        )
 
 
 class MLIPCalculator(Calculator):
@@ -44,6 +71,9 @@ class MLIPCalculator(Calculator):
         ModelFileError: if the file is missing or is not a valid model.
         BackendError: if the backend or the device is not there.
 
+    Results are kept until positions, elements, cell or pbc of the structure change, in whatever
+    way they are changed; ``atoms`` is a structure of these four.
+
     A copy or an unpickled calculator opens the file again; it must still be there.
 
     >>> from ase.build import bulk                                        # doctest: +SKIP
@@ -61,6 +91,10 @@ class MLIPCalculator(Calculator):
         "stress",
         "stresses",
     ]
+    ignored_changes: ClassVar[set[str]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
+        "initial_charges",
+        "initial_magmoms",
+    }
 
     def __init__(
         self,
@@ -72,6 +106,8 @@ class MLIPCalculator(Calculator):
         skin: float | None = None,
         **kwargs: Any,
     ) -> None:
+        self._state: _State | None = None
+        self._structure: Atoms | None = None
         super().__init__(**kwargs)
         if device != "cpu" and not device.startswith("cuda"):
             raise ArgumentError(f"device: '{device}', expected cpu, cuda or cuda:N")
@@ -92,14 +128,40 @@ class MLIPCalculator(Calculator):
         self._options["skin"] = skin
         self._engine: Engine | None = None
         self._active: set[int] = set()
-        self._numbers: NDArray[np.int64] | None = None
+        self._numbers = b""
         self._types = np.zeros(0, dtype=np.int32)
+        self._box = (b"", b"")
+        self._volume: float | None = None  # of the box, None where there is no stress
         Engine(self.model, **self._options, active_types=[0])  # a wrong option is told now
 
     @property
     def cutoff(self) -> float:
         """Range of the model's neighbor list in Angstrom."""
         return self.model.cutoff
+
+    @property
+    def atoms(self) -> Atoms | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The structure of the results, None before the first; made when somebody asks for it."""
+        if self._structure is None and self._state is not None:
+            self._structure = self._state.atoms()
+        return self._structure
+
+    @atoms.setter
+    def atoms(self, atoms: Atoms | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._state = None if atoms is None else _State.of(atoms)
+        self._structure = None
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; called by ASE.
+
+        With the default tolerance any difference counts, also one in the last digit.
+        """
+        if self._state is None or tol != 1e-15:
+            return super().check_state(atoms, tol)
+        now = _State.of(atoms)
+        if now == self._state:
+            return []
+        return [name for name, a, b in zip(_State._fields, now, self._state, strict=True) if a != b]
 
     def calculate(
         self,
@@ -110,7 +172,7 @@ class MLIPCalculator(Calculator):
         """Compute what is asked for, and what comes with it; called by ASE.
 
         Args:
-            atoms: the structure.
+            atoms: the structure, default the last one.
             properties: ASE names, default ``energy``.
             system_changes: ignored: the engine looks for itself.
 
@@ -119,30 +181,35 @@ class MLIPCalculator(Calculator):
             NumericError: for NaN or infinity in positions or cell.
             PropertyNotImplementedError: for the stress of a structure that is not periodic.
         """
-        super().calculate(atoms, properties, system_changes)
+        # ASE's own calculate would copy the structure and look for a directory: 0.1 ms.
+        if atoms is not None:
+            self.atoms = atoms
+        structure = atoms if atoms is not None else self.atoms
+        if structure is None or self._state is None:
+            raise ArgumentError("atoms: None, expected a structure, since there was none before")
+        self.results = {}
         asked = properties or ["energy"]
-        structure: Atoms = self.atoms  # type: ignore[assignment]
-        has_stress = bool(structure.pbc.any()) and structure.cell.rank == 3
-        if not has_stress and {"stress", "stresses"} & set(asked):
-            raise PropertyNotImplementedError(
-                f"stress: pbc is {structure.pbc.tolist()} and the cell has rank "
-                f"{structure.cell.rank}, expected a periodic structure with a cell of three "
-                "vectors; a molecule has no volume and so no stress"
-            )
-        self._check_numbers(structure)
-        wanted = ["energy", "atomic_energies", "forces"]
-        if has_stress:
-            wanted.append("virial")
-        if "stresses" in asked:
-            wanted.append("centroid_virial")
-        engine = self._engine_for(structure)
-        found = engine.compute_system(
-            structure.positions,
-            self._types,
-            structure.cell.array if structure.pbc.any() else None,
-            structure.pbc.tolist(),
-            wanted,
-        )
+        positions = structure.positions
+        try:
+            volume = self._volume_of(self._state, structure)
+            if volume is None and ("stress" in asked or "stresses" in asked):
+                raise PropertyNotImplementedError(
+                    f"stress: pbc is {structure.pbc.tolist()} and the cell has rank "
+                    f"{structure.cell.rank}, expected a periodic structure with a cell of three "
+                    "vectors; a molecule has no volume and so no stress"
+                )
+            wanted = ["energy", "atomic_energies", "forces"]
+            if volume is not None:
+                wanted.append("virial")
+            if "stresses" in asked:
+                wanted.append("centroid_virial")
+            engine = self._engine_for(structure)
+            pbc = structure.pbc.tolist()
+            cell = structure.cell.array if any(pbc) else None
+            found = engine.compute_system(positions, self._types, cell, pbc, wanted)
+        except NumericError:
+            _check_numbers(structure)  # says more, if it is the input
+            raise
         energy = float(found["energy"])
         self.results = {
             "energy": energy,
@@ -150,37 +217,34 @@ class MLIPCalculator(Calculator):
             "energies": found["atomic_energies"],
             "forces": found["forces"],
         }
-        if has_stress:
-            volume = structure.get_volume()
+        if volume is not None:
             self.results["stress"] = _stress(found["virial"], volume)
             if "stresses" in asked:
                 self.results["stresses"] = _stress(found["centroid_virial"], volume)
 
-    def _check_numbers(self, atoms: Atoms) -> None:
-        broken = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-        if len(broken):
-            first = int(broken[0])
-            raise NumericError(
-                f"positions: atom {first} ({symbols([int(atoms.numbers[first])])}) is at "
-                f"{atoms.positions[first].tolist()}, expected finite numbers ({len(broken)} of "
-                f"{len(atoms)} atoms are affected)"
-            )
-        if not np.isfinite(atoms.cell.array).all():
-            raise NumericError(f"cell: {atoms.cell.array.tolist()}, expected finite numbers")
+    def _volume_of(self, state: _State, atoms: Atoms) -> float | None:
+        """Volume by which virials are divided, None without a stress."""
+        if self._box != (state.cell, state.pbc):
+            if not np.isfinite(atoms.cell.array).all():
+                raise NumericError("cell: holds NaN or infinity")
+            has_stress = bool(atoms.pbc.any()) and atoms.cell.rank == 3
+            self._volume = atoms.get_volume() if has_stress else None
+            self._box = (state.cell, state.pbc)
+        return self._volume
 
     def _engine_for(self, atoms: Atoms) -> Engine:
         """The engine, with tables for the elements of the structure."""
-        if self._numbers is None or not np.array_equal(self._numbers, atoms.numbers):
-            self._types = self.model.types(atoms.numbers)
-            self._numbers = atoms.numbers.copy()
-        elif self._engine is not None:
+        numbers = atoms.numbers.tobytes()
+        if self._engine is not None and self._numbers == numbers:
             return self._engine
-        present = set(self._types.tolist())
+        types = self.model.types(atoms.numbers)
+        present = set(types.tolist())
         if self._engine is None or not present <= self._active:
             self._active |= present
             self._engine = Engine(
                 self.model, **self._options, active_types=sorted(self._active) or None
             )
+        self._types, self._numbers = types, numbers
         return self._engine
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -190,6 +254,19 @@ class MLIPCalculator(Calculator):
 
 def _rebuild(kind: type[MLIPCalculator], arguments: dict[str, Any]) -> MLIPCalculator:
     return kind(**arguments)
+
+
+def _check_numbers(atoms: Atoms) -> None:
+    broken = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(broken):
+        first = int(broken[0])
+        raise NumericError(
+            f"positions: atom {first} ({symbols([int(atoms.numbers[first])])}) is at "
+            f"{atoms.positions[first].tolist()}, expected finite numbers ({len(broken)} of "
+            f"{len(atoms)} atoms are affected)"
+        )
+    if not np.isfinite(atoms.cell.array).all():
+        raise NumericError(f"cell: {atoms.cell.array.tolist()}, expected finite numbers")
 
 
 def _stress(virial: NDArray[np.float64], volume: float) -> NDArray[np.float64]:
