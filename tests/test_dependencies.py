@@ -119,6 +119,7 @@ def test_engine_and_calculator_do_not_need_torch():
         "__init__.py",
         "lammps/__init__.py",
         "openmmml_potential.py",
+        "openmmml_impl.py",
     )
     for name in (*names, "openmm/__init__.py", "openmm/force.py"):
         names = imports(PACKAGE / name, module_level_only=True)
