@@ -18,12 +18,14 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from peers import report  # noqa: E402
+from peers.allegro import allegro  # noqa: E402
 from peers.context import Comparison, Context  # noqa: E402
 from peers.deepmd import deepmd  # noqa: E402
 from peers.lammps_potentials import pod, snap, uf3  # noqa: E402
 from peers.mace import mace  # noqa: E402
 from peers.measure import Unavailable, alternate  # noqa: E402
 from peers.nep import nep  # noqa: E402
+from peers.symmetrix import symmetrix  # noqa: E402
 
 PEERS: dict[str, Callable[[Context], Iterator[Comparison]]] = {
     "snap": snap,
@@ -32,6 +34,8 @@ PEERS: dict[str, Callable[[Context], Iterator[Comparison]]] = {
     "uf3": uf3,
     "deepmd": deepmd,
     "mace": mace,
+    "symmetrix": symmetrix,
+    "allegro": allegro,
 }
 ORDER = [
     "snap",
@@ -40,8 +44,11 @@ ORDER = [
     "uf3",
     "uf3_5A",
     "deepmd",
+    "symmetrix",
+    "allegro",
     "mace",
     "mace_molecule",
+    "allegro_molecule",
 ]
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from peers.context import REBUILD, Comparison, Context, lammps_job
 from peers.lammps_potentials import SAME_LOOP
-from peers.measure import ONE_THREAD, WORKERS, Contender, Unavailable
+from peers.measure import Contender, prepare
 from peers.systems import ase_structure, num_neighbors, water
 
 CUTOFF = 6.0  # of the water example of DeePMD
@@ -17,23 +15,9 @@ CUTOFF = 6.0  # of the water example of DeePMD
 
 def model(context: Context, python: str) -> Path:
     """The compressed model; made once, which takes a minute or two."""
-    folder = context.peers / "deepmd" / "water"
-    if not (folder / "compressed.pb").exists():
-        job = {
-            "structure": ase_structure(water((2, 1, 1))),
-            "cutoff": CUTOFF,
-            "precision": "float32",
-        }
-        done = subprocess.run(
-            [python, str(WORKERS / "prepare_deepmd.py"), str(folder)],
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            env={"PATH": "/usr/bin:/bin"} | ONE_THREAD,
-        )
-        if done.returncode:
-            raise Unavailable(f"DeePMD: making its model failed: {done.stderr.strip()[-500:]}")
-    return folder / "compressed.pb"
+    job = {"structure": ase_structure(water((2, 1, 1))), "cutoff": CUTOFF, "precision": "float32"}
+    made = context.peers / "deepmd" / "water" / "compressed.pb"
+    return prepare("DeePMD", python, "prepare_deepmd.py", made, job)
 
 
 def deepmd(context: Context) -> Iterator[Comparison]:

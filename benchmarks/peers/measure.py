@@ -50,6 +50,29 @@ class Contender:
     block: int = 1
 
 
+def prepare(name: str, python: str, script: str, made: Path, job: Mapping[str, Any]) -> Path:
+    """Run a script that makes the model of a peer, unless it is there.
+
+    The script gets the path as its argument and the job as JSON on standard input.
+
+    Raises:
+        Unavailable: if it fails.
+    """
+    if made.exists():
+        return made
+    made.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [python, str(WORKERS / script), str(made)],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        env=os.environ | ONE_THREAD,
+    )
+    if done.returncode or not made.exists():
+        raise Unavailable(f"{name}: making its model failed: {done.stderr.strip()[-500:]}")
+    return made
+
+
 class Worker:
     """A running contender."""
 

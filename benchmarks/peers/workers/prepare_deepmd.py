@@ -1,7 +1,7 @@
 """A DeePMD model of water, se_e2_a with the settings of its water example: train, freeze, compress.
 
 A few steps of training with made-up labels: time does not depend on the weights.
-Usage: python prepare_deepmd.py FOLDER < structure.json
+Usage: python prepare_deepmd.py FOLDER/compressed.pb < job.json
 """
 
 import json
@@ -71,9 +71,8 @@ def write_data(folder, structure):
 
 
 def main():
-    """Make compressed.pb in the folder."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make compressed.pb, and all else in its folder."""
+    folder = Path(sys.argv[1]).parent
     job = json.load(sys.stdin)
     write_data(folder, job["structure"])
     (folder / "input.json").write_text(json.dumps(settings(job["cutoff"], job["precision"])))
