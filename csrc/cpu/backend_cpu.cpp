@@ -37,7 +37,7 @@ class CpuBackend final : public Backend {
           num_threads_(options.num_threads > 0 ? options.num_threads : omp_get_max_threads()),
           model_(model),
           active_types_(options.active_types),
-          folded_(model, options.active_types, kernels_.lanes, num_threads_),
+          folded_(model, options.active_types, kernels_, num_threads_),
           p_(folded_.parameters()),
           last_(p_.num_layers - 1),
           threads_(static_cast<std::size_t>(num_threads_)) {}
@@ -118,7 +118,7 @@ class CpuBackend final : public Backend {
     bool has_parameter_gradient() const override { return true; }
 
     void parameters_changed() override {
-        folded_ = FoldedModel<T>(model_, active_types_, kernels_.lanes, num_threads_);
+        folded_ = FoldedModel<T>(model_, active_types_, kernels_, num_threads_);
     }
 
     BackendInfo info() const override {

@@ -149,13 +149,13 @@ CAMLIP_INLINE V load_as(const T* p) {
 }
 
 // sum_n c_n t^n and its derivative, coefficients `stride` apart, to `row` and `row_derivative`.
-template <class T, class V, bool kDerivative>
-CAMLIP_INLINE void quintic(const T* c, int stride, T t, T scale, T* row, T* row_derivative) {
-    V value = load_as<V>(c + 5 * stride);
+template <class T, class V, bool kDerivative, int kDegree>
+CAMLIP_INLINE void polynomial(const T* c, int stride, T t, T scale, T* row, T* row_derivative) {
+    V value = load_as<V>(c + kDegree * stride);
     V slope = value;
-    value = value * t + load_as<V>(c + 4 * stride);
-#pragma GCC unroll 4
-    for (int n = 3; n >= 0; --n) {
+    value = value * t + load_as<V>(c + (kDegree - 1) * stride);
+#pragma GCC unroll 8
+    for (int n = kDegree - 2; n >= 0; --n) {
         if constexpr (kDerivative) slope = slope * t + value;
         value = value * t + load_as<V>(c + n * stride);
     }
@@ -168,7 +168,7 @@ CAMLIP_INLINE void quintic(const T* c, int stride, T t, T scale, T* row, T* row_
 
 // Radial functions of the edges from `at` on as rows of s.row, and their derivatives; rows from
 // count to padded are zero.
-template <class T, bool kDerivative>
+template <class T, bool kDerivative, int kDegree>
 CAMLIP_INLINE void radial_rows(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
                                long at, int count, int padded) {
     constexpr int W = kLanes<T>;
@@ -178,14 +178,15 @@ CAMLIP_INLINE void radial_rows(const Parameters<T>& p, const LayerData<T>& layer
         const T t = s.fraction[at + e];
         const long interval =
             static_cast<long>(s.pair[at + e]) * p.num_intervals + static_cast<int>(s.knot[at + e]);
-        const T* c = layer.radial_table + interval * 6 * stride;
+        const T* c = layer.radial_table + interval * (kDegree + 1) * stride;
         T *row = s.row + e * stride, *slopes = s.row_derivative + e * stride;
         if (stride < W) {
-            quintic<T, HalfVector<T>, kDerivative>(c, stride, t, scale, row, slopes);
+            polynomial<T, HalfVector<T>, kDerivative, kDegree>(c, stride, t, scale, row, slopes);
             continue;
         }
         for (int k = 0; k < stride; k += W) {
-            quintic<T, Vector<T>, kDerivative>(c + k, stride, t, scale, row + k, slopes + k);
+            polynomial<T, Vector<T>, kDerivative, kDegree>(c + k, stride, t, scale, row + k,
+                                                           slopes + k);
         }
     }
     for (int n = count * stride; n < padded * stride; ++n) {
@@ -219,7 +220,11 @@ inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratc
         store<T>(s.direction[2] + e, z * inverse);
         basis_of<T>(x * inverse, y * inverse, z * inverse, max_rank, s.basis + e);
     }
-    radial_rows<T, kDerivative>(p, layer, s, at, count, padded);
+    if (sizeof(T) == 4 || p.table_degree == 5) {
+        radial_rows<T, kDerivative, 5>(p, layer, s, at, count, padded);
+    } else {
+        radial_rows<T, kDerivative, 9>(p, layer, s, at, count, padded);
+    }
     if constexpr (kDerivative) {
         const int stride = layer.radial_stride;
         if (stride < W) {

@@ -27,14 +27,14 @@ constexpr int kDirtyShift = 8;  // rows of a RowBuffer are zeroed 2^kDirtyShift 
 template <class T>
 struct LayerData {
     int num_radial, radial_stride;
-    const T* radial_table;  // (pairs, intervals, 6, radial_stride): powers of t in [0, 1)
+    const T* radial_table;  // (pairs, intervals, degree + 1, radial_stride): powers of t in [0, 1)
     // Edge sums to moments, per rank: mixing[l] (depth[l], C), mixing_t[l] (C, depth_stride).
     // Layer 0: depth = K.  Above, with k up to radial_padded: message_columns rows (q, k) of M
     // (l <= Lm), then side_columns rows (p, k) of T (l = 1, 2).
     int depth[4], depth_stride;
     const T* mixing[4];
     const T* mixing_t[4];
-    const T* skip;         // (L+1, C), nullptr in layers 0 and 1
+    const T* skip;  // (L+1, C), nullptr in layers 0 and 1
     // Layer 1: from the edge sums of layer 0 to what its moments add here, mixing and skip in one:
     // lower[l] (K, C), lower_t[l] (C, depth_stride of layer 0).
     const T* lower[4];
@@ -63,7 +63,8 @@ struct Parameters {
     int num_channels, channel_stride;
     int num_hidden, hidden_stride;
     int num_scalars, num_vectors, num_sent, sent_stride, vector_stride, width;
-    int num_paths, num_types, num_intervals;
+    int num_paths, num_types;
+    int num_intervals, table_degree;  // of the radial tables: 5, or 9 in double
     // Layers above 0: k padded, rows of M and T, a row of both for one edge, node features
     int radial_padded, message_columns, side_columns, product_stride, feature_stride;
     const std::int32_t* active;  // (T) rank among the active types
@@ -134,6 +135,26 @@ struct Scratch {
     GradientData<T>* gradient;  // by the parameters, nullptr when it is not wanted
 };
 
+// The radial network of one pair at kSeriesPoints points: Taylor series up to t^order, order 1, 2
+// or 4, as (rows, order + 1, kSeriesPoints).
+constexpr int kSeriesPoints = 16;
+
+struct SeriesJob {
+    int order, width, num_radial;
+    const double* first;  // (width, ...) inputs of the first layer but for the bias
+    const double* factor;  // (...) what the output is multiplied by
+    const double *bias, *hidden_weight, *hidden_bias, *output_weight;
+    double *active, *hidden;  // (width, ...) scratch
+    double* out;  // (num_radial, ...)
+};
+
+struct SeriesKernels {
+    void (*series)(const SeriesJob&);
+    // y (rows, columns) = weight^T x, weight (depth, rows); columns a multiple of kSeriesPoints
+    void (*multiply)(int rows, int depth, int columns, const double* weight, const double* x,
+                     double* y);
+};
+
 // Stages of one block of atoms; all of them leave sums over atoms in the scratch of the thread.
 template <class T>
 struct Kernels {
@@ -152,6 +173,7 @@ struct Kernels {
     void (*turn)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer, std::int64_t block);
     // For training: adds what is left of the sums of a layer to its totals.
     void (*flush_gradient)(GradientData<T>&, int layer, bool always);
+    SeriesKernels series;  // for radial tables
 };
 
 // The best instruction set of this machine, or the one that is asked for ("auto", "avx512",

@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "cpu/training_tables.hpp"
-
 namespace camlip::cpu {
 namespace {
 
@@ -15,27 +13,19 @@ std::size_t size_of(long count) { return static_cast<std::size_t>(count); }
 
 int padded(int size, int lanes) { return (size + lanes - 1) / lanes * lanes; }
 
-// The first number of intervals that reaches the tolerance, relative to the largest value and
-// slope, or the last.
-struct Resolution {
-    int first, last;
-    double value, derivative;
-};
-constexpr Resolution kMixedResolution{128, 512, 2e-7, 2e-6};
-constexpr Resolution kDoubleResolution{512, 4096, 2e-13, 2e-11};
-
 }  // namespace
 
 template <class T>
-FoldedModel<T>::FoldedModel(const Model& model, const std::vector<int>& active_types, int lanes,
-                            int num_threads) {
+FoldedModel<T>::FoldedModel(const Model& model, const std::vector<int>& active_types,
+                            const Kernels<T>& kernels, int num_threads) {
+    const int lanes = kernels.lanes;
     fold_sizes(model, active_types, lanes);
     for (int n = 0; n < model.config.num_layers; ++n) {
         fold_mixing(model, n, lanes);
         fold_contraction(model, n);
         fold_readout(model, n);
     }
-    fill_tables(model, active_types, num_threads);
+    fill_tables(model, active_types, kernels.series, num_threads);
 }
 
 template <class T>
@@ -242,70 +232,6 @@ void FoldedModel<T>::fold_readout(const Model& model, int index) {
     std::vector<double> output = from.readout.output;
     for (double& w : output) w *= model.energy_scale;
     layer.readout_output = place(output.data(), 1, hidden, p.hidden_stride);
-}
-
-template <class T>
-void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& active_types,
-                                 int num_threads) {
-    Parameters<T>& p = parameters_;
-    if (!model.layers[0].radial.knots.empty()) {
-        fill_training_tables(model, active_types);
-        return;
-    }
-    const Resolution goal = sizeof(T) == 4 ? kMixedResolution : kDoubleResolution;
-    const int pairs = p.num_active * p.num_active;
-    const auto measure = [&](int layer, int intervals, int first, int last, T* out) {
-        const int stride = p.layers[layer].radial_stride;
-        const std::size_t size = size_of(intervals) * 6 * size_of(stride);
-        RadialError error;
-#pragma omp parallel for schedule(dynamic) num_threads(num_threads)
-        for (int pair = first; pair < last; ++pair) {
-            const RadialError one =
-                fill_radial_table<T>(model, layer, active_types[size_of(pair / p.num_active)],
-                                     active_types[size_of(pair % p.num_active)], intervals, stride,
-                                     out + size_of(pair - first) * size);
-#pragma omp critical(camlip_radial_table)
-            error.include(one);
-        }
-        return error;
-    };
-    // One pair of each layer decides how fine the tables of all are.
-    p.num_intervals = goal.first;
-    for (int layer = 0; layer < p.num_layers; ++layer) {
-        for (; p.num_intervals < goal.last; p.num_intervals *= 2) {
-            std::vector<T> trial(size_of(p.num_intervals) * 6 *
-                                 size_of(p.layers[layer].radial_stride));
-            const RadialError error = measure(layer, p.num_intervals, 0, 1, trial.data());
-            if (error.value <= goal.value * error.value_scale &&
-                error.derivative <= goal.derivative * error.derivative_scale) {
-                break;
-            }
-        }
-    }
-    for (int layer = 0; layer < p.num_layers; ++layer) {
-        T* table = room(size_of(pairs) * size_of(p.num_intervals) * 6 *
-                        size_of(p.layers[layer].radial_stride));
-        p.layers[layer].radial_table = table;
-        RadialError error = measure(layer, p.num_intervals, 0, pairs, table);
-        // Reported relative to the largest value of the layer.
-        if (error.value_scale > 0) error.value /= error.value_scale;
-        if (error.derivative_scale > 0) error.derivative /= error.derivative_scale;
-        radial_error_.include(error);
-    }
-}
-
-template <class T>
-void FoldedModel<T>::fill_training_tables(const Model& model,
-                                          const std::vector<int>& active_types) {
-    Parameters<T>& p = parameters_;
-    p.num_intervals = num_training_intervals(model);
-    for (int layer = 0; layer < p.num_layers; ++layer) {
-        const int stride = p.layers[layer].radial_stride;
-        T* table = room(size_of(p.num_active * p.num_active) * size_of(p.num_intervals) * 6 *
-                        size_of(stride));
-        p.layers[layer].radial_table = table;
-        fill_training_table<T>(model, layer, active_types, stride, table);
-    }
 }
 
 template class FoldedModel<float>;

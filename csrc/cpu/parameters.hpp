@@ -17,7 +17,7 @@ template <class T>
 class FoldedModel {
   public:
     // Radial tables are made for pairs of `active_types` only, by `num_threads` threads.
-    FoldedModel(const Model& model, const std::vector<int>& active_types, int lanes,
+    FoldedModel(const Model& model, const std::vector<int>& active_types, const Kernels<T>& kernels,
                 int num_threads);
 
     const Parameters<T>& parameters() const { return parameters_; }
@@ -34,7 +34,9 @@ class FoldedModel {
     void fold_lower(const Model& model);
     void fold_contraction(const Model& model, int index);
     void fold_readout(const Model& model, int index);
-    void fill_tables(const Model& model, const std::vector<int>& active_types, int num_threads);
+    // In folded_tables.cpp
+    void fill_tables(const Model& model, const std::vector<int>& active_types,
+                     const SeriesKernels& kernels, int num_threads);
     void fill_training_tables(const Model& model, const std::vector<int>& active_types);
 
     Parameters<T> parameters_{};

@@ -6,6 +6,7 @@
 #include "cpu/atom_block.hpp"
 #include "cpu/messages.hpp"
 #include "cpu/moments.hpp"
+#include "cpu/radial_series.hpp"
 #include "cpu/zbl.hpp"
 
 namespace camlip::cpu::CAMLIP_ISA {
@@ -255,9 +256,10 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
 
 template <class T>
 const Kernels<T>& kernels() {
-    static constexpr Kernels<T> table{CAMLIP_ISA_NAME,  kLanes<T>,         edges_forward<T>,
-                                      atoms_forward<T>, atoms_backward<T>, edges_backward<T>,
-                                      turn<T>,          flush_gradient<T>};
+    static constexpr Kernels<T> table{
+        CAMLIP_ISA_NAME,  kLanes<T>,         edges_forward<T>,
+        atoms_forward<T>, atoms_backward<T>, edges_backward<T>,
+        turn<T>,          flush_gradient<T>, {radial_series, multiply_columns}};
     return table;
 }
 

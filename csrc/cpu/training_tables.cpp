@@ -14,18 +14,19 @@ void tabulate_radial_functions(Model& model, Precision precision) {
     // table is off by 1e-8 of the values and 1e-6 of the slopes, or 1e-12 and 1e-9.
     const int coarse = std::max(64, 8 * model.config.num_bessel);
     const int intervals = precision == Precision::kMixed ? coarse : 4 * coarse;
-    const double h = model.config.cutoff / intervals;
+    const double h = model.config.cutoff / intervals, unit[3] = {1, 1 / h, 2 / (h * h)};
+    const cpu::RadialSeries series(model, cpu::choose_kernels<double>("auto").series, 2,
+                                   1.0 / intervals, cpu::table_knots(intervals));
+    std::vector<double> pair;
     for (int layer = 0; layer < model.config.num_layers; ++layer) {
         std::vector<double>& knots = model.layers[static_cast<std::size_t>(layer)].radial.knots;
+        const auto radial = static_cast<std::size_t>(model.config.num_radial_of(layer));
         knots.clear();
         for (int a = 0; a < model.num_types(); ++a) {
             for (int b = 0; b < model.num_types(); ++b) {
-                for (int n = 0; n <= intervals; ++n) {
-                    const std::vector<cpu::Jet> jets =
-                        cpu::radial_network(model, layer, a, b, n * h);
-                    for (const cpu::Jet& jet : jets) knots.push_back(jet.value);
-                    for (const cpu::Jet& jet : jets) knots.push_back(jet.first);
-                    for (const cpu::Jet& jet : jets) knots.push_back(jet.second);
+                series.evaluate(layer, a, b, pair);
+                for (std::size_t n = 0; n < pair.size(); ++n) {
+                    knots.push_back(pair[n] * unit[n / radial % 3]);
                 }
             }
         }
