@@ -62,12 +62,19 @@ class Context:
             )
         return str(found)
 
+    def trained(self, preset: str, elements: Sequence[str], cutoff: float) -> Path | None:
+        """The trained model of ours, where there is one."""
+        if self.models is None:
+            return None
+        path = self.models / _name(preset, elements, cutoff)
+        return path if path.exists() else None
+
     def model(self, preset: str, elements: Sequence[str], cutoff: float) -> Path:
         """A model file of ours."""
-        name = f"{preset}-{''.join(elements)}-{cutoff}.pt"
-        if self.models is not None and (self.models / name).exists():
-            return self.models / name
-        path = self.work / name
+        trained = self.trained(preset, elements, cutoff)
+        if trained is not None:
+            return trained
+        path = self.work / _name(preset, elements, cutoff)
         if not path.exists():
             from camlip.export import export
             from camlip.random_model import random_model
@@ -114,6 +121,10 @@ class Context:
             "rebuild": REBUILD,
         }
         return Contender(f"camlip {preset}", "camlip_worker.py", job, block=REBUILD)
+
+
+def _name(preset: str, elements: Sequence[str], cutoff: float) -> str:
+    return f"{preset}-{''.join(elements)}-{cutoff}.pt"
 
 
 def lammps_job(

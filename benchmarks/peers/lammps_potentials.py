@@ -35,6 +35,9 @@ def snap(context: Context) -> Iterator[Comparison]:
     )
     atoms = crystal("Si", "diamond", 5.431, 2 if context.tiny else 8)
     commands = ["pair_style snap", f"pair_coeff * * {coefficients} {parameters} Si"]
+    weights = "random weights"
+    if context.trained("small", ["Si"], 5.0):
+        weights = "`small` trained on the data of SNAP (configs/silicon_small.yaml)"
     yield Comparison(
         "snap",
         _peer("LAMMPS snap, Si_Zuo_JPCA2020 (2J=8)", atoms, "Si", commands),
@@ -47,7 +50,7 @@ def snap(context: Context) -> Iterator[Comparison]:
             "peer": f"cutoff 4.9 A ({num_neighbors(atoms, 4.9):.0f} neighbors, "
             f"{num_neighbors(atoms, 4.9 + SKIN):.0f} listed), float64",
             "ours": f"cutoff 5.0 A ({num_neighbors(atoms, 5.0):.0f}, "
-            f"{num_neighbors(atoms, 5.0 + SKIN):.0f} listed), mixed",
+            f"{num_neighbors(atoms, 5.0 + SKIN):.0f} listed), {weights}, mixed",
         },
     )
 
