@@ -133,8 +133,9 @@ def line(r: dict) -> str:
 
     gap = r["camlip"]["energy"] - r["ase"]["energy"]
     return (
-        f"{r['structure']:12s} {r['num_atoms']:5d} {r['optimizer']:6s} {r['cell']:5s} "
-        f"{r['precision']:6s} |{half(r['camlip'])} |{half(r['ase'])} |{r['ratio']:7.1f} x "
+        f"{r['preset']:7s} {r['structure']:12s} {r['num_atoms']:5d} {r['optimizer']:6s} "
+        f"{r['cell']:5s} {r['precision']:6s} |{half(r['camlip'])} |{half(r['ase'])} |"
+        f"{r['ratio']:7.1f} x "
         f"{1e3 * gap:+9.2f} meV"
     )
 
@@ -155,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", help="model file (default: random models)")
     parser.add_argument("--structure", help="with --model: file that ASE reads")
-    parser.add_argument("--preset", default="small", help="of random models")
+    parser.add_argument("--presets", nargs="+", default=["small", "medium"], help="random models")
     parser.add_argument("--precision", nargs="+", default=["mixed"])
     parser.add_argument("--optimizers", nargs="+", default=["lbfgs"], choices=THEIRS)
     parser.add_argument("--fmax", type=float, default=0.01)
@@ -168,20 +169,21 @@ def main() -> None:
             atoms = read(arguments.structure)
             assert isinstance(atoms, Atoms)
             atoms.calc = None
-            subjects = [(Path(arguments.structure).stem, atoms, Path(arguments.model))]
+            subjects = [("", Path(arguments.structure).stem, atoms, Path(arguments.model))]
         else:
-            folder, preset = Path(name), arguments.preset
-            silicon = random_file(preset, [14], folder)
-            organic = random_file(preset, [1, 6], folder)
-            subjects = [
-                ("64 Si", bulk("Si", "diamond", a=5.43, cubic=True).repeat(2), silicon),
-                ("naphthalene", naphthalene(), organic),
-            ]
-            subjects = [(title, displaced(a, file), file) for title, a, file in subjects]
+            subjects = []
+            for preset in arguments.presets:
+                silicon = random_file(preset, [14], Path(name))
+                organic = random_file(preset, [1, 6], Path(name))
+                crystal = bulk("Si", "diamond", a=5.43, cubic=True).repeat(2)
+                subjects += [
+                    (preset, "64 Si", displaced(crystal, silicon), silicon),
+                    (preset, "naphthalene", displaced(naphthalene(), organic), organic),
+                ]
         print(f"{cpu_name()}; processor time, one thread, median of {arguments.repeats}")
-        print("structure   atoms optim. cell  prec.  | camlip: time, evaluations, each | ASE: ...")
+        print("model   structure    atoms optim. cell  prec.  | camlip: time, evaluations, each |")
         records = []
-        for title, atoms, file in subjects:
+        for preset, title, atoms, file in subjects:
             for cell in ("none", "full") if atoms.pbc.all() else ("none",):
                 for optimizer in arguments.optimizers:
                     for precision in arguments.precision:
@@ -191,6 +193,7 @@ def main() -> None:
                                 arguments.steps, arguments.repeats,
                             )
                         )  # fmt: skip
+                        records[-1]["preset"] = preset
                         print(line(records[-1]), flush=True)
     if arguments.json:
         text = {"cpu": cpu_name(), "camlip": camlip.__version__, "results": records}

@@ -15,7 +15,7 @@ from ase.optimize import LBFGS
 from ase.units import GPa
 
 import camlip
-from camlip import MLIPCalculator, cli
+from camlip import MLIPCalculator, cli, relax_command
 from camlip.errors import ArgumentError, NumericError
 from camlip.relaxation import strain_flags
 from model_zoo import zoo
@@ -476,6 +476,98 @@ def test_a_structure_that_breaks_does_not_stop_the_others(source, file, tmp_path
     assert "two atoms at the same place" in text
     assert "2 converged, 1 not" in text
     assert len(read(tmp_path / "out.xyz", ":")) == 3
+
+
+@pytest.fixture
+def many(minimum, file, tmp_path):
+    """Six crystals, the command that relaxes them, and the files that it makes."""
+    frames = []
+    for seed in range(6):
+        frames.append(minimum.copy())
+        frames[-1].rattle(0.02, seed=seed)
+    write(tmp_path / "many.xyz", frames)
+    out, steps = tmp_path / "out.xyz", tmp_path / "steps.xyz"
+    options = ["--model", file, "-o", out, "--trajectory", steps, "--precision", "double"]
+    return [tmp_path / "many.xyz", *options], out, steps
+
+
+def contents(out, steps):
+    frames = read(out, ":")
+    assert [frame.info["relax_index"] for frame in frames] == list(range(len(frames)))
+    return frames, [(step.info["structure"], step.info["step"]) for step in read(steps, ":")]
+
+
+@pytest.mark.parametrize("cut", [-5, -400, 0])
+def test_half_written_structures_are_relaxed_again(many, capsys, cut):
+    """After any end, the files are those of a run that nothing ended."""
+    command, out, steps = many
+    assert run(*command) == 0
+    whole, all_steps = contents(out, steps)
+    text = out.read_text()
+    half = sum(len(atoms) + 2 for atoms in whole[:3])  # lines
+    lines = text.splitlines(keepends=True)
+    kept = "".join(lines[: half + 10])
+    out.write_text(kept[: cut or None])
+    if cut:
+        steps.write_bytes(steps.read_bytes()[: 3 * cut])
+    capsys.readouterr()
+    assert run(*command, "--resume") == 0
+    assert (
+        f"{2 if cut == 0 else 3} converged, 0 not; already there"
+        in capsys.readouterr().out.splitlines()[-1]
+    )
+    again, all_again = contents(out, steps)
+    assert all_again == all_steps
+    for a, b in zip(whole, again, strict=True):
+        np.testing.assert_allclose(a.positions, b.positions, atol=1e-7)
+    before = out.read_bytes()
+    assert run(*command, "--resume") == 0
+    assert "already there: 6 converged" in capsys.readouterr().out
+    assert out.read_bytes() == before
+
+
+def test_structures_are_there_when_they_are_finished(many, monkeypatch, capsys):
+    """A run that is killed in the third structure leaves two, and goes on."""
+    command, out, steps = many
+    original, calls = relax_command.relax, []
+
+    def relax_until(*arguments, **options):
+        calls.append(options["steps"])
+        if sum(limit > 0 for limit in calls) == 3:
+            assert len(read(out, ":")) == 2
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(relax_command, "relax", relax_until)
+    assert run(*command) == 130
+    assert "go on with --resume" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(*command, "--resume") == 0
+    frames, all_steps = contents(out, steps)
+    assert len(frames) == 6
+    assert {structure for structure, _ in all_steps} == set(range(6))
+
+
+def test_files_of_other_runs_are_not_touched(many, capsys):
+    command, out, _ = many
+    assert run(*command) == 0
+    before = out.read_bytes()
+    for options, text in (
+        ([], "the file exists; add --resume to go on with it"),
+        (["--resume", "--fmax", "0.1"], "fmax=0.01 "),
+        (["--resume", "--cell", "full"], "not with 'optimizer=lbfgs fmax=0.01 smax=None cell=full"),
+    ):
+        assert run(*command, *options) == 2
+        assert text in capsys.readouterr().err
+    frames = read(command[0], ":")
+    frames[2].positions[0, 0] += 1e-6
+    write(command[0], frames)
+    assert run(*command, "--resume") == 2
+    assert "frame 2 is not structure 2 of the input" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    write(out, frames)
+    assert run(*command, "--resume") == 2
+    assert "frame 0 has no 'relax_index'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The file that ``camlip label`` appends to: frames, recovery after a kill, matching to the input.
+"""The files that ``camlip label`` and ``camlip relax`` append to.
+
+Frames, recovery after a kill, and matching to the input.
 
 A frame is written in one piece and ends in a newline, so that a half-written one can be told from a
 complete one.  Each frame carries the index of its input structure and the calculator.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -40,8 +42,12 @@ def lock(file: TextIO) -> None:
         ) from error
 
 
-def complete_size(path: Path) -> int:
+def complete_size(path: Path, kept: Callable[[bytes], bool] = lambda comment: True) -> int:
     """Bytes of ``path`` up to the end of its last complete frame.
+
+    Args:
+        path: an extended XYZ file.
+        kept: told the comment line of a frame: False for the first one that is not wanted.
 
     A frame is an atom count, a comment line and as many lines as the count says, each ended by a
     newline; it is written in that order, so a frame whose last newline exists is complete.
@@ -58,10 +64,10 @@ def complete_size(path: Path) -> int:
             except ValueError as error:
                 raise LabelError(
                     f"output '{path}': line {line_number} is {head[:40]!r}, expected an atom "
-                    "count; was this file written by camlip label?"
+                    "count; was this file written by camlip?"
                 ) from error
             lines = [file.readline() for _ in range(count + 1)]
-            if not lines[-1].endswith(b"\n"):
+            if not lines[-1].endswith(b"\n") or not kept(lines[0]):
                 break
             end = file.tell()
             line_number += count + 2

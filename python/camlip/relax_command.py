@@ -1,6 +1,9 @@
 """``camlip relax``: relax the structures of a file.
 
 camlip relax in.xyz --model si.pt -o out.xyz --fmax 0.01 --cell full
+
+Structures are appended to the output as they finish, so a run that was killed goes on with
+``--resume``.
 """
 
 from __future__ import annotations
@@ -8,12 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -21,10 +24,10 @@ from ase.units import GPa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from camlip._files import replacing
 from camlip.engine import Engine, Model
-from camlip.errors import ArgumentError, EngineError
+from camlip.errors import ArgumentError, EngineError, NumericError
 from camlip.label import read_structures
+from camlip.relax_output import STRUCTURE_KEY, RelaxOutput, digest
 from camlip.relaxation import OPTIMIZERS, Relaxation, Step, check_structure, relax, strain_flags
 
 
@@ -157,36 +160,22 @@ def relaxed_frame(atoms: Atoms, result: Relaxation) -> Atoms:
     return frame
 
 
-@contextlib.contextmanager
-def _frames(path: Path | None) -> Iterator[TextIO | None]:
-    """A file for frames that takes its name when all are written."""
-    if path is None:
-        yield None
-        return
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        yield file
-
-
-def _append(file: TextIO, frame: Atoms) -> None:
-    ase.io.write(file, frame, format="extxyz")
-
-
 class _Watcher:
-    """Shows the progress of a structure, and writes its steps."""
+    """Shows the progress of a structure, and writes its steps if that is wanted."""
 
-    def __init__(self, bar: Any, trajectory: TextIO | None) -> None:
-        self.bar, self.trajectory = bar, trajectory
+    def __init__(self, bar: Any, output: RelaxOutput | None) -> None:
+        self.bar, self.output = bar, output
         self.index, self.atoms = 0, Atoms()
 
     def __call__(self, step: Step) -> None:
         self.bar.set_postfix_str(f"step {step.step}, fmax {step.max_force:.2e}", refresh=False)
         self.bar.update(0)
-        if self.trajectory is None:
+        if self.output is None:
             return
         frame = Atoms(self.atoms.numbers, step.positions, cell=step.cell, pbc=self.atoms.pbc)
-        frame.info = {"structure": self.index, "step": step.step}
+        frame.info = {STRUCTURE_KEY: self.index, "step": step.step}
         frame.calc = SinglePointCalculator(frame, energy=step.energy, forces=step.forces)
-        _append(self.trajectory, frame)
+        self.output.add_step(frame)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -211,6 +200,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fix", help="atoms to fix: indices, ranges, elements or heights, as in 0,4-7,Pt,z<5.0"
     )
     parser.add_argument("--trajectory", type=Path, help="extended XYZ file for all steps")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with existing output files of the same run"
+    )
     parser.add_argument("--precision", choices=("mixed", "double"), default="mixed")
     parser.add_argument("--threads", type=int, help="default: what OpenMP would use")
     parser.add_argument("--json", action="store_true", help="results for programs")
@@ -221,7 +213,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         ArgumentError: see :func:`camlip.relaxation.relax`; the structure is named.
-        LabelError: if the input cannot be read.
+        LabelError: if the input cannot be read, or another process writes to the output.
         OSError: if the output cannot be written.
     """
     for path in (args.output, args.trajectory):
@@ -249,36 +241,74 @@ def run(args: argparse.Namespace) -> int:
         "steps": args.steps,
         "max_step": args.max_step,
     }
-    with _frames(args.output) as output, _frames(args.trajectory) as trajectory:
-        assert output is not None
-        rows = _relax_all(args.input, structures, masks, engine, options, output, trajectory)
+    if len(structures) > 1:
+        _check_options(args.input, structures, masks, engine, options)
+    settings = _settings(args)
+    try:
+        with RelaxOutput.opened(
+            args.output, args.trajectory, structures, settings, args.resume
+        ) as output:
+            rows = _relax_all(args, structures, masks, engine, options, output)
+    except KeyboardInterrupt:
+        print(f"{args.output}: what is done is saved, go on with --resume", file=sys.stderr)
+        raise
     if args.json:
         print(json.dumps([row.record() for row in rows], indent=2))
     else:
-        _report(args.output, rows)
-    return 0 if all(row.result is not None and row.result.converged for row in rows) else 1
+        _report(args.output, rows, output.finished)
+    converged = [row.result is not None and row.result.converged for row in rows]
+    return 0 if all([*converged, *output.finished.values()]) else 1
 
 
-def _relax_all(
+def _check_options(
     source: str,
     structures: Sequence[Atoms],
     masks: Sequence[NDArray[np.bool_] | None],
     engine: Engine,
     options: dict[str, Any],
-    output: TextIO,
-    trajectory: TextIO | None,
+) -> None:
+    """Tell before the first relaxation which structure the options do not fit."""
+    for index, (atoms, mask) in enumerate(zip(structures, masks, strict=True)):
+        # Whatever else is wrong with it is told when its turn comes.
+        with _naming(source, index), contextlib.suppress(NumericError):
+            relax(atoms.copy(), engine, fixed=mask, **{**options, "steps": 0})
+
+
+def _settings(args: argparse.Namespace) -> str:
+    """What a result depends on beside its structure, as the output records it."""
+    names = ("optimizer", "fmax", "smax", "cell", "pressure", "steps", "max_step", "fix")
+    values = [f"{name}={getattr(args, name)}" for name in (*names, "precision")]
+    return " ".join([*values, f"model={digest(Path(args.model).read_bytes())}"])
+
+
+def _relax_all(
+    args: argparse.Namespace,
+    structures: Sequence[Atoms],
+    masks: Sequence[NDArray[np.bool_] | None],
+    engine: Engine,
+    options: dict[str, Any],
+    output: RelaxOutput,
 ) -> list[Row]:
     rows = []
-    with tqdm(total=len(structures), unit="structure", desc="relax") as bar:
-        watcher = _Watcher(bar, trajectory)
-        for index, (atoms, mask) in enumerate(zip(structures, masks, strict=True)):
+    todo = [index for index in range(len(structures)) if index not in output.finished]
+    with tqdm(
+        total=len(structures), initial=len(output.finished), unit="structure", desc="relax"
+    ) as bar:
+        watcher = _Watcher(bar, output if args.trajectory else None)
+        for index in todo:
+            atoms = structures[index]
             watcher.index, watcher.atoms = index, atoms
             formula = atoms.get_chemical_formula()
-            interval = 0.1 if trajectory is None else 0.0
+            interval = 0.0 if args.trajectory else 0.1
             try:
-                with _naming(source, index):
+                with _naming(args.input, index):
                     result = relax(
-                        atoms, engine, fixed=mask, callback=watcher, interval=interval, **options
+                        atoms,
+                        engine,
+                        fixed=masks[index],
+                        callback=watcher,
+                        interval=interval,
+                        **options,
                     )
             except ArgumentError:
                 raise
@@ -287,15 +317,15 @@ def _relax_all(
                 rows.append(Row(index, formula, len(atoms), None, str(error)))
                 atoms.info["relax_converged"] = False
                 atoms.calc = None
-                _append(output, atoms)
+                output.add(index, atoms)
             else:
                 rows.append(Row(index, formula, len(atoms), result))
-                _append(output, relaxed_frame(atoms, result))
+                output.add(index, relaxed_frame(atoms, result))
             bar.update()
     return rows
 
 
-def _report(output: Path, rows: Sequence[Row]) -> None:
+def _report(output: Path, rows: Sequence[Row], earlier: dict[int, bool]) -> None:
     print(table(rows))
     missed = 0
     for row in rows:
@@ -303,7 +333,11 @@ def _report(output: Path, rows: Sequence[Row]) -> None:
             missed += 1
             reason = row.error if row.result is None else row.result.message
             print(f"structure {row.index} ({row.formula}): {reason}")
-    print(f"{output}: {len(rows) - missed} converged, {missed} not")
+    text = f"{output}: {len(rows) - missed} converged, {missed} not"
+    if earlier:
+        done = sum(earlier.values())
+        text += f"; already there: {done} converged, {len(earlier) - done} not"
+    print(text)
 
 
 @contextlib.contextmanager
