@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "errors.hpp"
+#include "instruction_set.hpp"
 #include "registry.hpp"
 
 namespace camlip {
@@ -81,11 +82,7 @@ bool all_finite(const double* values, std::int64_t count) {
 BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
     BackendOptions chosen;
     chosen.precision = parse_precision(options.precision);
-    chosen.simd = options.simd;
-    if (chosen.simd != "auto" && chosen.simd != "avx512" && chosen.simd != "avx2" &&
-        chosen.simd != "baseline")
-        throw ArgumentError("simd: value '" + chosen.simd +
-                            "', expected auto, avx512, avx2 or baseline");
+    chosen.simd = instruction_set(options.simd);
     if (options.num_threads < 0)
         throw ArgumentError("num_threads: value " + std::to_string(options.num_threads) +
                             ", expected at least 0");

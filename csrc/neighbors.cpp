@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "instruction_set.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -33,7 +34,7 @@ Neighbors::Neighbors(double cutoff, double skin, bool wrap, int num_threads,
       skin_(skin),
       wrap_(wrap),
       num_threads_(num_threads),
-      functions_(search::choose(simd.c_str())) {
+      functions_(search::choose(instruction_set(simd).c_str())) {
     if (!(cutoff > 0) || !std::isfinite(cutoff))
         throw ArgumentError("cutoff: value " + std::to_string(cutoff) +
                             ", expected a positive number of Angstrom");

@@ -18,6 +18,23 @@ ModelFactory = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
+def instruction_sets(random_model: "ModelFactory") -> list[str]:
+    """Those of the backend ``cpu`` on this processor."""
+    from camlip.engine import Model, simd_paths
+
+    return simd_paths(Model(random_model()))
+
+
+@pytest.fixture(params=["avx512", "avx2", "baseline"])
+def every_simd(request, instruction_sets, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A test that asks for it runs with each instruction set, in whatever host it starts."""
+    if request.param not in instruction_sets:
+        pytest.skip(f"{request.param} is not an instruction set of this processor")
+    monkeypatch.setenv("CAMLIP_SIMD", request.param)
+    return request.param
+
+
+@pytest.fixture(scope="session")
 def random_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFactory:
     """Model files with random weights: ``random_model("small", "Si,O", cutoff=5.0, seed=0)``.
 

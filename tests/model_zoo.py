@@ -1,5 +1,6 @@
 """Random models for tests of the engine, one of every shape that the code treats differently."""
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -66,6 +67,7 @@ class Zoo:
     def engine(self, backend: str = "reference", precision: str = "double", **options) -> Engine:
         """An engine of one thread; the same for the same arguments, because tables take long."""
         options.setdefault("threads", 1)
+        options.setdefault("simd", os.environ.get("CAMLIP_SIMD", "auto"))
         if "active_types" in options:
             options["active_types"] = tuple(options["active_types"])
         return _engine(self, backend, precision, tuple(sorted(options.items())))

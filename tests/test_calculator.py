@@ -62,6 +62,7 @@ def test_numbers_are_those_of_torch(double):
             np.testing.assert_allclose(atoms.get_stress(voigt=False), stress, atol=1e-10)
 
 
+@pytest.mark.usefixtures("every_simd")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", ["bulk", "slab", "small_cell"])
 def test_derivatives_by_ase(file, backend, kind):
@@ -73,6 +74,7 @@ def test_derivatives_by_ase(file, backend, kind):
     np.testing.assert_allclose(atoms.get_stress(), stress, atol=1e-7)
 
 
+@pytest.mark.usefixtures("every_simd")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_mixed_is_close_to_double(file, silicon, backend):
     results = []

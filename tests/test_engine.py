@@ -23,6 +23,7 @@ from camlip.engine import (
     ModelFileError,
     Neighbors,
     NumericError,
+    simd_paths,
 )
 from camlip.structures import sample_structures
 from model_zoo import available_backends, zoo
@@ -91,6 +92,19 @@ def test_engine_says_what_it_chose(tiny, backend):
 def test_wrong_options(tiny, options, error, text):
     with pytest.raises(error, match=text):
         Engine(tiny.model, **{"backend": "reference"} | options)
+
+
+@pytest.mark.skipif("cpu" not in BACKENDS, reason="the engine has no backend cpu")
+def test_the_environment_chooses_the_instruction_set(tiny, monkeypatch):
+    monkeypatch.setenv("CAMLIP_SIMD", "baseline")
+    assert Engine(tiny.model, "cpu").info.simd == "baseline"
+    for path in simd_paths(tiny.model):
+        assert Engine(tiny.model, "cpu", simd=path).info.simd == path, "the option goes first"
+    monkeypatch.setenv("CAMLIP_SIMD", "mmx")
+    with pytest.raises(ArgumentError, match="variable CAMLIP_SIMD: value 'mmx', expected auto, "):
+        Engine(tiny.model, "cpu")
+    monkeypatch.setenv("CAMLIP_SIMD", "")
+    assert Engine(tiny.model, "cpu").info.simd != "mmx"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -24,12 +24,12 @@ OPTIMIZERS = ("lbfgs", "fire")
 TIGHT = {"fmax": 1e-4, "smax": 1e-6}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def double():
     return zoo("small-Si").engine("cpu", "double")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mixed():
     return zoo("small-Si").engine("cpu", "mixed")
 
@@ -42,11 +42,13 @@ def file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def minimum(double):
+def minimum():
     """A crystal at rest: atoms and cell.  Low in symmetry, as the model is a random one."""
     atoms = bulk("Si", cubic=True)
     atoms.rattle(0.05, seed=1)
-    result = camlip.relax(atoms, double, fmax=1e-6, smax=1e-8, cell="full")
+    result = camlip.relax(
+        atoms, zoo("small-Si").engine("cpu", "double"), fmax=1e-6, smax=1e-8, cell="full"
+    )
     assert result.converged
     return atoms
 
@@ -91,6 +93,7 @@ def with_ase(atoms, file, optimizer, cell=False, pressure=0.0, fmax=2e-4, **filt
 # ---- minima -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("every_simd")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_positions_relax_to_the_minimum_of_ase(double, file, strained, optimizer):
     expected, _ = with_ase(strained, file, LBFGS)
@@ -159,6 +162,7 @@ def test_molecules_relax_to_the_minimum_of_ase(double, file, cluster, optimizer)
     assert abs(result.energy - expected.get_potential_energy()) < 1e-6
 
 
+@pytest.mark.usefixtures("every_simd")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_both_precisions_find_the_same_minimum(double, mixed, strained, optimizer):
     energies, cells = [], []

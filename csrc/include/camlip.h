@@ -80,7 +80,8 @@ typedef struct camlip_engine_options {
     int32_t num_active_types;    /* 0 = all.  Radial tables are made for active types only: */
     const int32_t* active_types; /* matters for models of many elements                     */
     double skin;           /* of camlip_compute_system's own list, Angstrom; < 0 = default  */
-    const char* simd;      /* "auto", "avx512", "avx2", "baseline"; NULL = "auto"           */
+    const char* simd;      /* "auto", "avx512", "avx2", "baseline"; NULL = "auto": what the
+                                  environment variable CAMLIP_SIMD says, or the widest    */
 } camlip_engine_options;
 
 typedef struct camlip_engine_info {

@@ -170,7 +170,8 @@ class Engine:
         threads: default: what OpenMP would use.
         active_types: types that will appear; radial tables are made for these alone.
         skin: of the neighbor list of :meth:`compute_system`, Angstrom; default: the engine's.
-        simd: ``auto``, ``avx512``, ``avx2`` or ``baseline``.
+        simd: ``auto``, ``avx512``, ``avx2`` or ``baseline``; ``auto`` is what the environment
+            variable ``CAMLIP_SIMD`` says, or the widest of this processor.
 
     Raises:
         BackendError: if the backend or the instruction set is not there.

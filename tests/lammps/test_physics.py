@@ -38,6 +38,7 @@ def test_lammps_equals_the_calculator(structures, evaluate, random_model, preset
         np.testing.assert_allclose(state.virial, -stress * atoms.get_volume(), rtol=0, atol=1e-7)
 
 
+@pytest.mark.usefixtures("every_simd")
 @pytest.mark.parametrize("name", ["triclinic", "tiny"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_virial_is_the_strain_derivative(structures, random_model, tmp_path, preset, name):
@@ -70,6 +71,7 @@ def test_virial_is_the_strain_derivative(structures, random_model, tmp_path, pre
         np.testing.assert_allclose(virial[a, b], -slope, rtol=0, atol=2e-7 * scale)
 
 
+@pytest.mark.usefixtures("every_simd")
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_forces_are_derivatives(structures, random_model, tmp_path, ranks):
     """``fix numdiff`` moves every atom and calls the pair style again, all within one step."""
@@ -120,6 +122,7 @@ def test_mixed_precision_is_close_to_double(structures, evaluate, preset):
     np.testing.assert_allclose(mixed.forces, double.forces, rtol=0, atol=1e-5 * largest)
 
 
+@pytest.mark.usefixtures("every_simd")
 def test_engines_agree(structures, evaluate):
     cpu = evaluate(structures["triclinic"], name="cpu", style="engine cpu precision double")
     reference = evaluate(structures["triclinic"], name="ref", style="engine reference")
@@ -142,6 +145,7 @@ def test_isolated_atoms_keep_their_energy(structures, evaluate, preset):
     np.testing.assert_allclose(together.forces, 0, atol=1e-12)
 
 
+@pytest.mark.usefixtures("every_simd")
 def test_centroid_virial_is_its_definition(structures, evaluate, random_model):
     """W^j = -sum_i r_ij (x) dU_i/dr_j, with dU_i/dr_j by finite differences: a local model."""
     from camlip import MLIPCalculator

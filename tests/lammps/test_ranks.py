@@ -95,6 +95,19 @@ def test_ranks_agree(states, case, ranks):
     driver.assert_same(states[ranks][case], states[1][case], tolerance=1e-9)
 
 
+@pytest.mark.usefixtures("every_simd")
+@pytest.mark.parametrize("name", ["moving", "local moving"])
+def test_two_ranks_of_every_instruction_set(states, structures, random_model, tmp_path, name):
+    case = CASES[name]
+    data = driver.write_data(tmp_path / "bulk.data", structures[case.structure])
+    style = "engine cpu precision double"
+    deck = driver.deck(
+        "state", data, random_model(case.preset), style=style, before=case.before, after=case.after
+    )
+    state = driver.State.read("state", driver.run(deck, tmp_path, ranks=2), tmp_path)
+    driver.assert_same(state, states[1][name], tolerance=1e-7)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_sums_are_consistent(states, case):
     state = states[1][case]

@@ -59,11 +59,19 @@ def test_numbers_are_the_engines(engine, model, platform, name):
     assert relative(energies / KJ_PER_MOL_PER_EV, wanted["atomic_energies"]) < 1e-9
 
 
-# The tables of the backend cpu take seconds in double: two structures are enough.
+@pytest.mark.parametrize("name", ["dodecahedron", "tiny"])
+def test_numbers_with_every_instruction_set(engine, model, name, every_simd):
+    atoms = STRUCTURES[name]
+    wanted = expected(engine, atoms)
+    energy, forces = results(context_of(model, atoms, backend="cpu"))
+    assert energy == pytest.approx(wanted["energy"], rel=1e-11)
+    assert relative(forces, wanted["forces"]) < 1e-9
+
+
 VARIANTS = [
-    *((name, "reference", "double") for name in STRUCTURES),
-    *((name, "cpu", "mixed") for name in STRUCTURES),
-    *((name, "cpu", "double") for name in ("dodecahedron", "tiny")),
+    (name, backend, precision)
+    for name in STRUCTURES
+    for backend, precision in [("reference", "double"), ("cpu", "mixed"), ("cpu", "double")]
 ]
 
 
