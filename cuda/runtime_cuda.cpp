@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "runtime_cuda.hpp"
+
+namespace camlip::cuda {
+
+CudaRuntime::CudaRuntime(int device) : device_(device) {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess || count == 0) {
+        cudaGetLastError();
+        throw BackendError(
+            std::string("backend 'cuda': no CUDA device") +
+            (error == cudaSuccess ? "" : std::string(" (") + cudaGetErrorString(error) + ")") +
+            "; use backend cpu");
+    }
+    if (device >= count)
+        throw BackendError("backend 'cuda': device " + std::to_string(device) + ", expected 0 to " +
+                           std::to_string(count - 1));
+    int major = 0, shared = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "properties");
+    check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+          "properties");
+    if (major < 8)
+        throw BackendError("backend 'cuda': device " + std::to_string(device) +
+                           " has compute capability " + std::to_string(major) +
+                           ".x, expected at least 8.0; use backend cpu");
+    shared_limit_ = static_cast<std::size_t>(shared);
+    use();
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+}
+
+CudaRuntime::~CudaRuntime() {
+    // At the exit of the process the driver may be gone already: nothing to do about errors.
+    if (stream_) cudaStreamDestroy(stream_);
+}
+
+void* CudaRuntime::allocate(std::size_t bytes) {
+    use();
+    void* memory = nullptr;
+    check(cudaMalloc(&memory, bytes > 0 ? bytes : 1), "allocation of device memory");
+    return memory;
+}
+
+void CudaRuntime::release(void* memory) {
+    if (!memory) return;
+    if (cudaSetDevice(device_) == cudaSuccess) cudaFree(memory);
+}
+
+void CudaRuntime::upload(void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0) return;
+    use();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+    check(cudaStreamSynchronize(stream_), "copy to the device");
+}
+
+void CudaRuntime::download(void* to, const void* from, std::size_t bytes) const {
+    if (bytes == 0) return;
+    use();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_),
+          "copy from the device");
+    check(cudaStreamSynchronize(stream_), "copy from the device");
+}
+
+void CudaRuntime::zero(void* to, std::size_t bytes) {
+    if (bytes == 0) return;
+    use();
+    check(cudaMemsetAsync(to, 0, bytes, stream_), "zeroing of memory");
+}
+
+std::size_t CudaRuntime::free_bytes() const {
+    use();
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "free memory");
+    // What other processes and fragmentation may take.
+    return free - free / 32;
+}
+
+}  // namespace camlip::cuda

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// The Runtime of device_backend.hpp on a CUDA device: memory, copies and launches on one stream.
+// Errors of CUDA become BackendError.
+#ifndef CAMLIP_CUDA_RUNTIME_CUDA_HPP
+#define CAMLIP_CUDA_RUNTIME_CUDA_HPP
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <string>
+
+#include "device/block_cuda.hpp"
+#include "errors.hpp"
+
+namespace camlip::cuda {
+
+inline void check(cudaError_t error, const char* what) {
+    if (error == cudaSuccess) return;
+    cudaGetLastError();  // the next call begins without it
+    throw BackendError(std::string("backend 'cuda': ") + what + ": " + cudaGetErrorString(error));
+}
+
+class CudaRuntime {
+  public:
+    // Throws BackendError where there is no such device, or one that is too old.
+    explicit CudaRuntime(int device);
+    CudaRuntime(CudaRuntime&& other) noexcept
+        : device_(other.device_), shared_limit_(other.shared_limit_), stream_(other.stream_) {
+        other.stream_ = nullptr;
+    }
+    CudaRuntime(const CudaRuntime&) = delete;
+    CudaRuntime& operator=(const CudaRuntime&) = delete;
+    ~CudaRuntime();
+
+    const char* name() const { return "cuda"; }
+    void* allocate(std::size_t bytes);
+    void release(void* memory);
+    // Both wait until the data is there.
+    void upload(void* to, const void* from, std::size_t bytes);
+    void download(void* to, const void* from, std::size_t bytes) const;
+    void zero(void* to, std::size_t bytes);
+    std::size_t free_bytes() const;
+    std::size_t shared_limit() const { return shared_limit_; }
+
+    template <class Kernel>
+    void launch(const Kernel& kernel, int blocks, int threads, std::size_t shared_bytes) {
+        use();
+        check(cudaFuncSetAttribute(run_kernel<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(shared_bytes)),
+              "shared memory of a kernel");
+        run_kernel<Kernel><<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads),
+                             shared_bytes, stream_>>>(kernel);
+        check(cudaGetLastError(), "launch of a kernel");
+    }
+
+  private:
+    void use() const { check(cudaSetDevice(device_), "choice of the device"); }
+
+    int device_;
+    std::size_t shared_limit_ = 0;
+    cudaStream_t stream_ = nullptr;
+};
+
+}  // namespace camlip::cuda
+
+#endif

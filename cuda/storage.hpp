@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// The memory of a device backend: what it holds for every atom, and a workspace for a tile.
+#ifndef CAMLIP_CUDA_STORAGE_HPP
+#define CAMLIP_CUDA_STORAGE_HPP
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "device/model.hpp"
+#include "device_array.hpp"
+#include "errors.hpp"
+
+namespace camlip::cuda {
+
+struct Limits {
+    std::int64_t tile = 32768;                  // atoms of a tile, at most
+    std::int64_t smallest_tile = 1024;          // where memory is short
+    std::size_t preferred_shared = 112 * 1024;  // of a block of atoms: two fit on an H100
+};
+
+// What decides the sizes of everything.
+struct Plan {
+    std::int64_t owned = 0, total = 0, edges = 0;
+    int width = 0, hidden = 0, moments = 0;
+    std::vector<int> sums;  // of an atom, per layer
+    bool gradients = false, forces = false, centroid_virial = false, atomic_energies = false;
+
+    int layers() const { return static_cast<int>(sums.size()); }
+    int most_sums() const { return *std::max_element(sums.begin(), sums.end()); }
+    // Numbers per atom that layer n keeps: the sums of layer 0, the moments A above.
+    std::int64_t kept(int n) const { return n == 0 ? sums[0] : moments; }
+};
+
+template <class T, class Runtime>
+class Storage {
+  public:
+    Storage(Runtime& runtime, int num_layers)
+        : positions(runtime),
+          types(runtime),
+          offsets(runtime),
+          indices(runtime),
+          forces(runtime),
+          centroid_virial(runtime),
+          features_bar(runtime),
+          atomic_energies(runtime),
+          slots(runtime),
+          totals(runtime),
+          flags(runtime),
+          sums(runtime),
+          sent_bar(runtime),
+          runtime_(runtime) {
+        for (int n = 0; n + 1 < num_layers; ++n) {
+            for (auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar})
+                list->emplace_back(runtime);
+        }
+    }
+
+    // Makes room for a call; returns the atoms of a tile.  Throws BackendError where the device lacks
+    // the memory.
+    std::int64_t reserve(const Plan& p, const Limits& limits) {
+        const std::uint64_t available = runtime_.free_bytes() + bytes();
+        const std::uint64_t fixed = fixed_bytes(p);
+        std::int64_t tile = std::min(limits.tile, p.owned);
+        const auto tile_bytes = [&] {
+            return sizeof(T) * static_cast<std::uint64_t>(tile) *
+                   static_cast<std::uint64_t>(p.most_sums());
+        };
+        while (tile / 2 >= std::max<std::int64_t>(limits.smallest_tile, 1) && fixed + tile_bytes() > available) tile /= 2;
+        if (fixed + tile_bytes() > available)
+            throw BackendError("memory: " + std::to_string(p.total) + " atoms and ghosts and " +
+                               std::to_string(p.edges) + " neighbors need " +
+                               gigabytes(fixed + tile_bytes()) + ", the device has " +
+                               gigabytes(available) +
+                               " left; use more devices, a smaller system or a smaller skin");
+        positions.reserve(3 * p.total);
+        types.reserve(p.total);
+        offsets.reserve(p.owned + 1);
+        indices.reserve(p.edges);
+        slots.reserve(kMaxSlots * kSlot);
+        totals.reserve(kSlot);
+        flags.reserve(1);
+        sums.reserve(tile * p.most_sums());
+        if (p.forces) forces.reserve(3 * p.total * kWords);
+        if (p.centroid_virial) centroid_virial.reserve(9 * p.total * kWords);
+        if (p.atomic_energies) atomic_energies.reserve(p.owned);
+        for (int n = 0; n + 1 < p.layers(); ++n) {
+            const auto layer = static_cast<std::size_t>(n);
+            features[layer].reserve(p.total * p.width);
+            moments[layer].reserve(p.owned * p.kept(n));
+            if (!p.gradients) continue;
+            moments_bar[layer].reserve(p.owned * p.kept(n));
+            hidden[layer].reserve(p.owned * p.hidden);
+            hidden_bar[layer].reserve(p.owned * p.hidden);
+        }
+        if (p.gradients && p.layers() > 1) {
+            features_bar.reserve(p.total * p.width * kWords);
+            sent_bar.reserve(p.owned * p.width);
+        }
+        return tile;
+    }
+
+    // Of everything but the workspace.
+    static std::uint64_t fixed_bytes(const Plan& p) {
+        const std::int64_t T_size = sizeof(T);
+        std::int64_t total =
+            (24 + 4) * p.total + 8 * (p.owned + 1) + 4 * p.edges + 8 * (kMaxSlots + 1) * kSlot + 4;
+        if (p.forces) total += 24 * p.total * kWords;
+        if (p.centroid_virial) total += 72 * p.total * kWords;
+        if (p.atomic_energies) total += 8 * p.owned;
+        for (int n = 0; n + 1 < p.layers(); ++n) {
+            total += T_size * (p.total * p.width + p.owned * p.kept(n));
+            if (p.gradients) total += T_size * p.owned * (p.kept(n) + 2 * p.hidden);
+        }
+        if (p.gradients && p.layers() > 1)
+            total += (8 * kWords * p.total + T_size * p.owned) * p.width;
+        return static_cast<std::uint64_t>(total);
+    }
+
+    std::uint64_t bytes() const {
+        std::uint64_t total = positions.bytes() + types.bytes() + offsets.bytes() +
+                              indices.bytes() + forces.bytes() + centroid_virial.bytes() +
+                              features_bar.bytes() + atomic_energies.bytes() + slots.bytes() +
+                              totals.bytes() + flags.bytes() + sums.bytes() + sent_bar.bytes();
+        for (const auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar}) {
+            for (const auto& array : *list) total += array.bytes();
+        }
+        return total;
+    }
+
+    template <class V>
+    using Array = DeviceArray<V, Runtime>;
+    Array<double> positions;
+    Array<std::int32_t> types;
+    Array<std::int64_t> offsets;
+    Array<std::int32_t> indices;
+    Array<std::int64_t> forces, centroid_virial, features_bar;  // fixed point
+    Array<double> atomic_energies, slots, totals;
+    Array<std::uint32_t> flags;
+    Array<T> sums;      // workspace of a tile
+    Array<T> sent_bar;  // (N, width)
+    // Of each layer but the last
+    std::vector<Array<T>> features, moments, moments_bar, hidden, hidden_bar;
+
+  private:
+    static constexpr std::int64_t kWords = FixedPoint<T>::kWords;
+
+    static std::string gigabytes(std::uint64_t bytes) {
+        char text[32];
+        std::snprintf(text, sizeof text, "%.3g GB", static_cast<double>(bytes) * 1e-9);
+        return text;
+    }
+
+    Runtime& runtime_;
+};
+
+}  // namespace camlip::cuda
+
+#endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+// The kernels and the host side of the cuda backend against the reference backend, on the host:
+// every thread of every block runs, between barriers in orders that a device might choose.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend.hpp"
+#include "check.hpp"
+#include "cluster.hpp"
+#include "cuda_emulator.hpp"
+#include "device_backend.hpp"
+#include "errors.hpp"
+#include "neighbors.hpp"
+#include "random_model.hpp"
+#include "reference/backend_reference.hpp"
+
+using namespace camlip;
+using namespace cluster;
+using emulator::Order;
+using State = emulator::Runtime::State;
+
+namespace {
+
+BackendOptions options(Precision precision, std::vector<int> active = {0, 1}) {
+    BackendOptions o;
+    o.precision = precision;
+    o.active_types = active;
+    return o;
+}
+
+std::unique_ptr<Backend> make(const Model& model, Precision precision,
+                              std::shared_ptr<State> state = std::make_shared<State>(),
+                              const cuda::Limits& limits = {}) {
+    emulator::Runtime runtime(std::move(state));
+    if (precision == Precision::kDouble)
+        return std::make_unique<cuda::DeviceBackend<double, emulator::Runtime>>(
+            model, options(precision), runtime, limits);
+    return std::make_unique<cuda::DeviceBackend<float, emulator::Runtime>>(
+        model, options(precision), runtime, limits);
+}
+
+void check_close(const Results& found, const Results& expected, Precision precision) {
+    const bool single = precision == Precision::kMixed;
+    const double energy = single ? 1e-5 : 1e-10, force = single ? 1e-5 : 1e-8;
+    CHECK(gap(found.atomic_energies, expected.atomic_energies) < energy);
+    CHECK_CLOSE(found.energy, expected.energy,
+                energy * largest(expected.atomic_energies) *
+                    static_cast<double>(expected.atomic_energies.size()));
+    CHECK(gap(found.forces, expected.forces) < force);
+    CHECK(gap(found.virial, expected.virial) < force);
+    CHECK(gap(found.centroid_virial, expected.centroid_virial) < force);
+}
+
+void check_against_reference(const Config& config, int count = 19) {
+    const Model model = random_model::make_model(config);
+    const Cluster cluster(count, 1.7, config.cutoff + 0.7, 5);
+    const auto reference = make_reference_backend(model, options(Precision::kDouble));
+    const Results expected = compute(model, *reference, cluster);
+    CHECK(largest(expected.forces) > 0.1);
+    for (const Precision precision : {Precision::kMixed, Precision::kDouble})
+        check_close(compute(model, *make(model, precision), cluster), expected, precision);
+}
+
+}  // namespace
+
+TEST(every_rank_and_number_of_layers_agrees_with_the_reference) {
+    for (int rank = 0; rank <= 3; ++rank) {
+        for (int layers = 1; layers <= (rank == 0 ? 1 : 3); ++layers)
+            check_against_reference(random_model::small_config(rank, layers));
+    }
+}
+
+TEST(the_message_rank_may_be_anything_up_to_the_rank) {
+    for (int message_rank = 1; message_rank <= 3; ++message_rank) {
+        Config config = random_model::small_config(3, 2);
+        config.message_rank = message_rank;
+        check_against_reference(config);
+    }
+}
+
+TEST(sizes_need_not_fit_the_tiles) {
+    Config config = random_model::small_config(3, 2);
+    config.num_channels = 19;
+    config.num_radial = 18;
+    config.num_message_radial = 17;
+    config.num_message_scalars = 1;
+    config.num_message_vectors = 5;
+    config.num_hidden = 33;
+    check_against_reference(config);
+    config.num_channels = config.num_radial = config.num_message_radial = 1;
+    config.num_message_vectors = config.num_hidden = 1;
+    check_against_reference(config);
+}
+
+TEST(sizes_of_the_presets) {
+    Config small = random_model::small_config(3, 1), medium = random_model::small_config(3, 2);
+    small.num_channels = 32;
+    small.num_radial = 16;
+    small.num_hidden = 64;
+    check_against_reference(small, 11);
+    medium.num_channels = medium.num_hidden = 64;
+    medium.num_radial = 16;
+    medium.num_message_radial = 8;
+    medium.num_message_scalars = 8;
+    medium.num_message_vectors = 4;
+    check_against_reference(medium, 11);
+    Config large = medium;
+    large.num_channels = large.num_hidden = 128;
+    large.num_radial = 32;
+    large.message_rank = 3;
+    large.num_message_scalars = 16;
+    large.num_message_vectors = 8;
+    check_against_reference(large, 5);
+}
+
+TEST(more_neighbors_than_a_chunk_of_edges) {
+    Config config = random_model::small_config(2, 2);
+    config.cutoff = 6.0;
+    config.average_num_neighbors = 60;
+    check_against_reference(config, 70);
+}
+
+TEST(the_order_of_threads_and_blocks_changes_no_bit) {
+    for (const int layers : {1, 2}) {
+        const Model model = random_model::make_model(random_model::small_config(2, layers));
+        const Cluster cluster(41, 1.7, 4.7, 3);
+        for (const Precision precision : {Precision::kMixed, Precision::kDouble}) {
+            auto state = std::make_shared<State>();
+            const auto backend = make(model, precision, state);
+            const Results first = compute(model, *backend, cluster);
+            CHECK(std::isfinite(first.energy));
+            for (const Order order : {Order::kDescending, Order::kShuffled}) {
+                state->order = order;
+                CHECK(compute(model, *backend, cluster) == first);
+            }
+        }
+    }
+}
+
+TEST(tiles_of_atoms_change_no_force) {
+    for (const int layers : {1, 2}) {
+        const Model model = random_model::make_model(random_model::small_config(2, layers));
+        const Cluster cluster(41, 1.7, 4.7, 3);
+        cuda::Limits limits;
+        const Results whole = compute(model, *make(model, Precision::kMixed), cluster);
+        limits.tile = 7;
+        const auto backend = make(model, Precision::kMixed, std::make_shared<State>(), limits);
+        const Results tiled = compute(model, *backend, cluster);
+        CHECK(tiled.forces == whole.forces && tiled.atomic_energies == whole.atomic_energies);
+        CHECK_CLOSE(tiled.energy, whole.energy, 1e-12 * std::fabs(whole.energy));
+        CHECK(gap(tiled.virial, whole.virial) < 1e-12);
+    }
+}
+
+TEST(energies_alone_are_those_with_forces) {
+    for (const int layers : {1, 2}) {
+        const Model model = random_model::make_model(random_model::small_config(2, layers));
+        const Cluster cluster(19, 1.7, 4.5, 2);
+        const auto backend = make(model, Precision::kDouble);
+        const Results with = compute(model, *backend, cluster);
+        CHECK(compute(model, *backend, cluster, false).atomic_energies == with.atomic_energies);
+    }
+}
+
+TEST(memory_is_taken_once_and_sizes_may_change) {
+    const Model model = random_model::make_model(random_model::small_config(2, 2));
+    auto state = std::make_shared<State>();
+    const auto backend = make(model, Precision::kMixed, state);
+    const Cluster large(40, 1.7, 4.5, 2), small(5, 1.7, 4.5, 3), none(0, 1.7, 4.5, 4);
+    const Results before = compute(model, *backend, large);
+    const auto allocations = state->allocations, launches = state->launches;
+    CHECK(backend->info().memory_bytes == state->used);
+    CHECK(compute(model, *backend, none).energy == 0);
+    CHECK(state->launches == launches);
+    CHECK(largest(compute(model, *backend, small).forces) > 0);
+    CHECK(compute(model, *backend, large) == before);
+    CHECK(state->allocations == allocations);
+    // moments, block, messages, block, messages', block', moments', sums
+    CHECK(state->launches - launches == 16);
+}
+
+TEST(short_memory_means_smaller_tiles_and_then_an_error) {
+    const Model model = random_model::make_model(random_model::small_config(3, 2));
+    const Cluster cluster(40, 1.7, 4.5, 2);
+    const Results expected = compute(model, *make(model, Precision::kMixed), cluster);
+    auto state = std::make_shared<State>();
+    cuda::Limits limits;
+    limits.smallest_tile = 2;
+    const auto roomy = make(model, Precision::kMixed, state, limits);
+    compute(model, *roomy, cluster);
+    const std::size_t needed = state->used;
+    // The workspace of 40 atoms is 40 * 352 floats.
+    for (const std::size_t less : {std::size_t{20000}, std::size_t{50000}}) {
+        auto tight = std::make_shared<State>();
+        tight->memory = needed - less;
+        const auto backend = make(model, Precision::kMixed, tight, limits);
+        CHECK(compute(model, *backend, cluster).forces == expected.forces);
+        CHECK(tight->used <= tight->memory);
+    }
+    auto none = std::make_shared<State>();
+    none->memory = needed / 2;
+    const auto backend = make(model, Precision::kMixed, none, limits);
+    try {
+        compute(model, *backend, cluster);
+        CHECK(!"memory is enough");
+    } catch (const BackendError& error) {
+        CHECK(std::string(error.what()).find("memory: 40 atoms") == 0);
+    }
+}
+
+TEST(a_model_too_large_for_a_block_is_refused) {
+    const Model model = random_model::make_model(random_model::small_config(3, 2));
+    auto state = std::make_shared<State>();
+    state->shared = 4 * 1024;
+    CHECK_THROWS(make(model, Precision::kMixed, state), BackendError);
+}
+
+TEST(forces_that_no_number_holds_are_not_finite) {
+    const Model model = random_model::make_model(random_model::small_config(2, 1));
+    Cluster cluster(4, 1.7, 4.5, 2);
+    for (int a = 0; a < 3; ++a)
+        cluster.positions[static_cast<std::size_t>(3 + a)] =
+            cluster.positions[static_cast<std::size_t>(a)] + 1e-7;
+    CHECK(!std::isfinite(compute(model, *make(model, Precision::kMixed), cluster).energy));
+}
+
+// Images of a periodic system as ghosts, whose features come by the exchange.
+class ImageExchange final : public Exchange {
+  public:
+    explicit ImageExchange(const Neighbors& neighbors) : neighbors_(neighbors) {}
+    void forward(double* rows, int width) override {
+        each(rows, width, [](double& ghost, double& owner) { ghost = owner; });
+    }
+    void reverse(double* rows, int width) override {
+        each(rows, width, [](double& ghost, double& owner) { owner += ghost; });
+    }
+
+  private:
+    template <class Body>
+    void each(double* rows, int width, Body body) const {
+        double* ghost = rows + neighbors_.num_atoms() * width;
+        for (const std::int64_t owner : neighbors_.ghost_owner())
+            for (int n = 0; n < width; ++n) body(*ghost++, rows[owner * width + n]);
+    }
+    const Neighbors& neighbors_;
+};
+
+TEST(ghosts_agree_with_the_reference) {
+    const Cluster cluster(8, 2.3, 0.1, 9);
+    const double cell[9] = {5.1, 0, 0, 1.2, 4.7, 0, -0.6, 0.8, 4.9};
+    for (const int layers : {1, 2, 3}) {
+        const Model model = random_model::make_model(random_model::small_config(2, layers));
+        Neighbors neighbors(model.config.cutoff, 0.4, true, 1);
+        neighbors.update({8, cluster.positions.data(), cell, {true, true, true}});
+        std::vector<std::int32_t> types = cluster.types;
+        for (const std::int64_t owner : neighbors.ghost_owner())
+            types.push_back(cluster.types[static_cast<std::size_t>(owner)]);
+        Atoms atoms;
+        atoms.num_owned = 8;
+        atoms.num_ghost = neighbors.num_ghost();
+        atoms.positions = neighbors.positions().data();
+        atoms.types = types.data();
+        const NeighborList list{neighbors.offsets().data(), neighbors.indices().data(), 1};
+        ImageExchange exchange(neighbors);
+        const auto reference = make_reference_backend(model, options(Precision::kDouble));
+        const Results expected = compute(model, *reference, atoms, list, exchange, true);
+        for (const Precision precision : {Precision::kMixed, Precision::kDouble})
+            check_close(compute(model, *make(model, precision), atoms, list, exchange, true),
+                        expected, precision);
+    }
+}
+
+int main() { return check::run(); }
