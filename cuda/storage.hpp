@@ -69,7 +69,9 @@ class Storage {
             return sizeof(T) * static_cast<std::uint64_t>(tile) *
                    static_cast<std::uint64_t>(p.most_sums());
         };
-        while (tile / 2 >= std::max<std::int64_t>(limits.smallest_tile, 1) && fixed + tile_bytes() > available) tile /= 2;
+        while (tile / 2 >= std::max<std::int64_t>(limits.smallest_tile, 1) &&
+               fixed + tile_bytes() > available)
+            tile /= 2;
         if (fixed + tile_bytes() > available)
             throw BackendError("memory: " + std::to_string(p.total) + " atoms and ghosts and " +
                                std::to_string(p.edges) + " neighbors need " +

@@ -18,8 +18,7 @@ HEADER = """\
 // Written by scripts/generate_contraction_cuda.py from camlip.nn.contraction; do not edit.
 //
 // Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), and their adjoint, for
-// one channel.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].  All between
-// stays in registers.
+// one channel.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
 #ifndef CAMLIP_CUDA_DEVICE_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CUDA_DEVICE_CONTRACTION_GENERATED_HPP
 // clang-format off
@@ -64,7 +63,7 @@ def combination(terms: list[tuple[float, str]]) -> str:
 
 
 def paths_of(max_rank: int) -> Iterator[tuple[list, list[tuple[int, int, np.ndarray]]]]:
-    """For each pair of ranks: pairs of components, and (path, first component, rows) of each path."""
+    """For each pair of ranks: pairs of components; path, first component and rows of each path."""
     for a, b, pairs, matrix in pair_products(max_rank):
         paths, row = [], 0
         for index, path in enumerate(contraction_paths(max_rank)):
@@ -145,12 +144,12 @@ def generate() -> str:
     text = HEADER % ", ".join(str(len(contraction_paths(rank))) for rank in range(4))
     for max_rank in (1, 2, 3):
         for name, arguments, lines in (
-            ("forward", "const T* a, const T* w, T* b", forward_lines(max_rank)),
-            ("adjoint", "const T* a, const T* w, const T* b_bar, T* a_bar", adjoint_lines(max_rank)),
+            ("forward", "T* b", forward_lines(max_rank)),
+            ("adjoint", "const T* b_bar, T* a_bar", adjoint_lines(max_rank)),
         ):
             head = f"CAMLIP_SHARED_CODE void contraction_{name}_{max_rank}("
-            text += f"\ntemplate <class T>\n{head}{arguments},\n{' ' * len(head)}"
-            text += "int stride, int w_stride) {\n"
+            text += f"\ntemplate <class T>\n{head}const T* a, const T* w, {arguments},\n"
+            text += " " * len(head) + "int stride, int w_stride) {\n"
             text += "".join(part + "\n" for line in lines for part in wrap(line))
             text += "}\n"
     return text + FOOTER

@@ -2,8 +2,7 @@
 // Written by scripts/generate_contraction_cuda.py from camlip.nn.contraction; do not edit.
 //
 // Products of moments, B^c = sum over paths (a, b, c) of w K^abc(A^a, A^b), and their adjoint, for
-// one channel.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].  All between
-// stays in registers.
+// one channel.  Component m of A lies at a[m * stride], path p of w at w[p * w_stride].
 #ifndef CAMLIP_CUDA_DEVICE_CONTRACTION_GENERATED_HPP
 #define CAMLIP_CUDA_DEVICE_CONTRACTION_GENERATED_HPP
 // clang-format off
