@@ -2,6 +2,7 @@
 #include "registry.hpp"
 
 #include "architectures/cartesian_moments.hpp"
+#include "cuda_library.hpp"
 #include "errors.hpp"
 #include "reference/backend_reference.hpp"
 #ifdef CAMLIP_HAVE_CPU
@@ -24,6 +25,7 @@ constexpr BackendEntry kBackends[] = {
     {"cpu", make_cpu_backend, tabulate_radial_functions},
 #endif
     {"reference", make_reference_backend, nullptr},
+    {"cuda", make_cuda_backend, nullptr},
 };
 
 }  // namespace

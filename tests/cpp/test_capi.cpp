@@ -121,6 +121,8 @@ TEST(engine_options_are_checked) {
     camlip_engine_options o{};
     o.backend = "gpu";
     CHECK(says(create(potential, o), CAMLIP_ERROR_BACKEND, "backend 'gpu': not built into"));
+    o.backend = "cuda:9999";  // whether or not there are devices
+    CHECK(says(create(potential, o), CAMLIP_ERROR_BACKEND, "backend 'cuda': "));
     o.backend = "reference:x";
     CHECK(says(create(potential, o), CAMLIP_ERROR_ARGUMENT, "'reference:x'"));
     o = {};

@@ -50,6 +50,10 @@ MISTAKES = {
         HEAD + "pair_style mlip engine warp\npair_coeff * * model.pt Si O\n",
         "pair_style mlip: ",
     ),
+    "engine cuda, device 9999": (
+        HEAD + "pair_style mlip engine cuda:9999\npair_coeff * * model.pt Si O\n",
+        "pair_style mlip: backend 'cuda': ",
+    ),
     "units": ("units lj\nread_data bulk.data\npair_style mlip\n", "units are 'lj', expected metal"),
     "newton off": ("newton off\n" + GOOD + "run 0\n", "newton is off for pairs, expected on"),
     "no pair_coeff": (STYLE + "run 0\n", "All pair coeffs are not set"),

@@ -8,14 +8,15 @@ CudaRuntime::CudaRuntime(int device) : device_(device) {
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess || count == 0) {
         cudaGetLastError();
-        throw BackendError(
-            std::string("backend 'cuda': no CUDA device") +
-            (error == cudaSuccess ? "" : std::string(" (") + cudaGetErrorString(error) + ")") +
-            "; use backend cpu");
+        const char* why = error == cudaSuccess ? "the driver counts 0" : cudaGetErrorString(error);
+        throw BackendError(std::string("backend 'cuda': no CUDA device (") + why +
+                           "), expected at least one; see what nvidia-smi says, or use backend "
+                           "cpu");
     }
     if (device >= count)
-        throw BackendError("backend 'cuda': device " + std::to_string(device) + ", expected 0 to " +
-                           std::to_string(count - 1));
+        throw BackendError("backend 'cuda': no CUDA device " + std::to_string(device) +
+                           ", expected 0 to " + std::to_string(count - 1) +
+                           "; choose one as in cuda:0, or use backend cpu");
     int major = 0, shared = 0;
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "properties");
     check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
