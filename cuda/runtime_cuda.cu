@@ -62,6 +62,13 @@ void CudaRuntime::download(void* to, const void* from, std::size_t bytes) const 
     check(cudaStreamSynchronize(stream_), "copy from the device");
 }
 
+void CudaRuntime::copy(void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0) return;
+    use();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+          "copy on the device");
+}
+
 void CudaRuntime::zero(void* to, std::size_t bytes) {
     if (bytes == 0) return;
     use();

@@ -38,6 +38,7 @@ class CudaRuntime {
     // Both wait until the data is there.
     void upload(void* to, const void* from, std::size_t bytes);
     void download(void* to, const void* from, std::size_t bytes) const;
+    void copy(void* to, const void* from, std::size_t bytes);  // on the device
     void zero(void* to, std::size_t bytes);
     std::size_t free_bytes() const;
     std::size_t shared_limit() const { return shared_limit_; }

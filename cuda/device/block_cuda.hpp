@@ -28,6 +28,9 @@ struct CudaBlock {
         atomicAdd(reinterpret_cast<unsigned long long*>(address),
                   static_cast<unsigned long long>(value));
     }
+    __device__ __forceinline__ std::int32_t fetch_add(std::int32_t* address, std::int32_t value) {
+        return atomicAdd(address, value);
+    }
 };
 
 template <class Kernel>

@@ -11,6 +11,7 @@
 //     ballot(bool)               bit n is lane n's
 //     shuffle_xor(value, mask)   value of lane `lane ^ mask`
 //     add(address, int64)        atomic
+//     fetch_add(address, int32)  atomic, returns what was there
 //
 // There is one for nvcc (device/block_cuda.hpp) and one that runs the threads of a block as fibers
 // on the host (tests/cpp/cuda_emulator.hpp), so the same source is checked without a device.

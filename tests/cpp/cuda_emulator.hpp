@@ -59,6 +59,10 @@ class Block {
     template <class V>
     V shuffle_xor(V value, int mask);
     void add(std::int64_t* address, std::int64_t value) { *address += value; }
+    std::int32_t fetch_add(std::int32_t* address, std::int32_t value) {
+        *address += value;
+        return *address - value;
+    }
 
   private:
     Scheduler& scheduler_;
@@ -300,7 +304,12 @@ class Runtime {
         std::free(memory);
     }
     void upload(void* to, const void* from, std::size_t bytes) { copy(to, from, bytes); }
-    void download(void* to, const void* from, std::size_t bytes) const { copy(to, from, bytes); }
+    void download(void* to, const void* from, std::size_t bytes) const {
+        if (bytes > 0) std::memcpy(to, from, bytes);
+    }
+    void copy(void* to, const void* from, std::size_t bytes) {
+        if (bytes > 0) std::memcpy(to, from, bytes);
+    }
     void zero(void* to, std::size_t bytes) {
         if (bytes > 0) std::memset(to, 0, bytes);
     }
@@ -319,10 +328,6 @@ class Runtime {
     }
 
   private:
-    static void copy(void* to, const void* from, std::size_t bytes) {
-        if (bytes > 0) std::memcpy(to, from, bytes);
-    }
-
     std::shared_ptr<State> state_;
 };
 

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+// Neighbor lists made on the device, from positions that are there: of owned atoms among owned and
+// ghost atoms, or of a periodic system without ghosts, whose pairs carry lattice shifts.
+//
+// build() makes a list and waits once for its length; the array of neighbors grows to fit.  The
+// list is sorted by receiver and the same in every run.  Whether an atom has moved too far since is
+// seen by MomentsForward (device/moments.hpp), which compares with built().
+#ifndef CAMLIP_CUDA_DEVICE_NEIGHBORS_HPP
+#define CAMLIP_CUDA_DEVICE_NEIGHBORS_HPP
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "device/search.hpp"
+#include "device_array.hpp"
+#include "errors.hpp"
+#include "lattice.hpp"
+
+namespace camlip::cuda {
+
+template <class Runtime>
+class DeviceNeighbors {
+  public:
+    DeviceNeighbors(Runtime& runtime, double radius, int all_pairs = 256)
+        : runtime_(runtime),
+          radius_(radius),
+          all_pairs_(std::min(all_pairs, AllPairs::kMostAtoms)),
+          built_(runtime),
+          offsets_(runtime),
+          totals_(runtime),
+          starts_(runtime),
+          indices_(runtime),
+          shifts_(runtime),
+          bin_of_(runtime),
+          filled_(runtime),
+          order_(runtime),
+          sorted_(runtime),
+          bounds_(runtime),
+          flags_(runtime) {}
+
+    // positions: (total, 3) on the device; cell (3, 3) on the host, null when nothing is periodic.
+    // Throws ArgumentError for a cell without volume and for atoms very far away from it.
+    void build(const double* positions, std::int64_t owned, std::int64_t total, const double* cell,
+               const std::array<bool, 3>& periodic) {
+        owned_ = owned;
+        periodic_ = periodic[0] || periodic[1] || periodic[2];
+        flags_.reserve(1);
+        flags_.zero(1);
+        offsets_.reserve(owned + 1);
+        built_.reserve(3 * total);
+        runtime_.copy(built_.data(), positions,
+                      sizeof(double) * 3 * static_cast<std::size_t>(total));
+        set_lattice(cell, periodic);
+        if (total <= all_pairs_) {
+            for (int k = 0; k < 3; ++k) grid_.bins[k] = 1;
+            all_pairs(positions, owned, total);
+        } else {
+            set_bins(positions, total);
+            sort(positions, total);
+            search(owned, total);
+        }
+    }
+
+    const std::int64_t* offsets() const { return offsets_.data(); }
+    const std::int32_t* indices() const { return indices_.data(); }
+    const std::int32_t* shifts() const { return periodic_ ? shifts_.data() : nullptr; }
+    const double* built() const { return built_.data(); }
+    std::int64_t num_edges() const { return num_edges_; }
+    // Reduced lattice vectors, which shifts count.
+    const Grid& grid() const { return grid_; }
+    std::uint64_t bytes() const {
+        return built_.bytes() + offsets_.bytes() + totals_.bytes() + starts_.bytes() +
+               indices_.bytes() + shifts_.bytes() + bin_of_.bytes() + filled_.bytes() +
+               order_.bytes() + sorted_.bytes() + bounds_.bytes() + flags_.bytes();
+    }
+
+  private:
+    static constexpr int kMostReach = 200;  // that fits into a packed shift, with homes
+    static constexpr int kBoundBlocks = 256;
+
+    static int blocks_for(std::int64_t items, int each) {
+        return static_cast<int>(std::clamp<std::int64_t>((items + each - 1) / each, 1, 8192));
+    }
+    template <class Kernel>
+    void launch(const Kernel& kernel, std::int64_t items, int each) {
+        runtime_.launch(kernel, blocks_for(items, each), Kernel::kMaxThreads,
+                        kernel.shared_bytes());
+    }
+
+    // One bin that covers everything, and how far images reach.
+    void set_lattice(const double* cell, const std::array<bool, 3>& periodic) {
+        const Lattice lattice(cell, periodic);
+        grid_.square = radius_ * radius_;
+        for (int k = 0; k < 3; ++k) {
+            height_[k] = lattice.height(k);
+            const Vector3& row = lattice.row(k);
+            for (int a = 0; a < 3; ++a) {
+                grid_.rows[3 * k + a] = row[static_cast<std::size_t>(a)];
+                double unit[3] = {0, 0, 0};
+                unit[a] = 1;
+                grid_.inverse[3 * a + k] = lattice.fractional(unit)[static_cast<std::size_t>(k)];
+            }
+            grid_.periodic[k] = periodic[static_cast<std::size_t>(k)];
+            grid_.origin[k] = 0;
+            grid_.scale[k] = grid_.bins[k] = 1;
+            grid_.reach[k] = grid_.periodic[k] ? reach_of(height_[k]) : 0;
+        }
+    }
+
+    int reach_of(double width) const {
+        // A little more, for rounding of the fractions.
+        const double reach = std::ceil(radius_ * (1 + 1e-9) / width);
+        if (!(reach <= kMostReach))
+            throw ArgumentError("cell: height " + std::to_string(width) + " for a cutoff of " +
+                                std::to_string(radius_) + ", expected at least " +
+                                std::to_string(radius_ / kMostReach) +
+                                "; repeat the cell, or use backend cpu");
+        return static_cast<int>(reach);
+    }
+
+    // Bins as wide as the radius, fewer where most of them would be empty.
+    void set_bins(const double* positions, std::int64_t total) {
+        std::array<double, 6> range = {0, 0, 0, 1, 1, 1};
+        if (!(grid_.periodic[0] && grid_.periodic[1] && grid_.periodic[2]))
+            range = find_bounds(positions, total);
+        double bins[3];
+        for (std::size_t k = 0; k < 3; ++k) {
+            const double extent = grid_.periodic[k] ? 1 : range[3 + k] - range[k];
+            grid_.origin[k] = grid_.periodic[k] ? 0 : range[k];
+            bins[k] = std::max(1.0, std::floor(extent * height_[k] / radius_));
+            extent_[k] = std::max(extent, 1e-12);
+        }
+        const double most = std::min(4096.0 + 2.0 * static_cast<double>(total), 1e9);
+        while (bins[0] * bins[1] * bins[2] > most) {
+            double& widest = *std::max_element(bins, bins + 3);
+            widest = std::floor(widest / 2);
+        }
+        for (std::size_t k = 0; k < 3; ++k) {
+            grid_.bins[k] = static_cast<int>(bins[k]);
+            grid_.scale[k] = bins[k] / extent_[k];
+            grid_.reach[k] = std::max(grid_.periodic[k] ? 0 : 1,
+                                      grid_.bins[k] == 1 && !grid_.periodic[k]
+                                          ? 0
+                                          : reach_of(extent_[k] * height_[k] / bins[k]));
+        }
+    }
+
+    std::array<double, 6> find_bounds(const double* positions, std::int64_t total) {
+        const int blocks = std::min(blocks_for(total, Bounds::kMaxThreads), kBoundBlocks);
+        bounds_.reserve(6 * kBoundBlocks);
+        const Bounds kernel{grid_, positions, total, bounds_.data()};
+        runtime_.launch(kernel, blocks, Bounds::kMaxThreads, kernel.shared_bytes());
+        std::vector<double> parts(static_cast<std::size_t>(6 * blocks));
+        bounds_.download(parts.data(), 0, 6 * blocks);
+        std::array<double, 6> range{};
+        std::copy_n(parts.begin(), 6, range.begin());
+        for (std::size_t n = 6; n < parts.size(); ++n) {
+            const std::size_t k = n % 6;
+            range[k] = k < 3 ? std::min(range[k], parts[n]) : std::max(range[k], parts[n]);
+        }
+        return range;
+    }
+
+    void sort(const double* positions, std::int64_t total) {
+        const std::int64_t bins = grid_.num_bins();
+        bin_of_.reserve(total);
+        order_.reserve(total);
+        sorted_.reserve(total);
+        starts_.reserve(bins + 1);
+        filled_.reserve(bins);
+        starts_.zero(bins + 1);
+        filled_.zero(bins);
+        launch(BinAtoms{grid_, positions, total, bin_of_.data(), starts_.data(), flags_.data()},
+               total, BinAtoms::kMaxThreads);
+        scan(starts_.data(), bins + 1);
+        launch(FillBins{total, bin_of_.data(), starts_.data(), filled_.data(), order_.data()},
+               total, FillBins::kMaxThreads);
+        launch(OrderBins{grid_, positions, starts_.data(), order_.data(), sorted_.data()}, bins,
+               OrderBins::kMaxThreads);
+    }
+
+    void scan(std::int64_t* values, std::int64_t count) {
+        const std::int64_t chunks = (count + kScanChunk - 1) / kScanChunk;
+        if (chunks == 1) {
+            launch(ScanChunks{values, count, nullptr}, 1, 1);
+            return;
+        }
+        totals_.reserve(chunks);
+        launch(ScanChunks{values, count, totals_.data()}, chunks, 1);
+        launch(ScanChunks{totals_.data(), chunks, nullptr}, 1, 1);
+        launch(AddTotals{values, count, totals_.data()}, count, kScanThreads);
+    }
+
+    void search(std::int64_t owned, std::int64_t total) {
+        Search kernel{grid_,          owned,          total,           bin_of_.data(),
+                      starts_.data(), sorted_.data(), offsets_.data(), {nullptr, nullptr}};
+        const int each = Search::kMaxThreads / kWarp;
+        offsets_.zero(1);
+        launch(kernel, total, each);
+        scan(offsets_.data(), owned + 1);
+        num_edges_ = read_length(owned);
+        make_room();
+        kernel.target = target();
+        if (num_edges_ > 0) launch(kernel, total, each);
+    }
+
+    void all_pairs(const double* positions, std::int64_t owned, std::int64_t total) {
+        for (;;) {
+            const AllPairs kernel{grid_,
+                                  static_cast<int>(owned),
+                                  static_cast<int>(total),
+                                  positions,
+                                  offsets_.data(),
+                                  target(),
+                                  capacity(),
+                                  flags_.data()};
+            launch(kernel, 1, 1);
+            num_edges_ = read_length(owned);
+            if (num_edges_ <= capacity()) return;
+            make_room();
+        }
+    }
+
+    // Waits for the device.
+    std::int64_t read_length(std::int64_t owned) {
+        std::int64_t length = 0;
+        std::uint32_t far = 0;
+        offsets_.download(&length, owned, 1);
+        flags_.download(&far, 0, 1);
+        if (far != 0)
+            throw ArgumentError(
+                "positions: an atom is more than 100 cells away from the cell, expected fewer; "
+                "wrap the positions, or use backend cpu");
+        return length;
+    }
+
+    std::int64_t capacity() const {
+        return periodic_ ? std::min(indices_.capacity(), shifts_.capacity()) : indices_.capacity();
+    }
+    ListTarget target() { return {indices_.data(), periodic_ ? shifts_.data() : nullptr}; }
+    // With a tenth to spare, so that a list which fluctuates settles.
+    void make_room() {
+        if (num_edges_ <= capacity()) return;
+        const std::int64_t room = num_edges_ + num_edges_ / 10 + 64;
+        indices_.reserve(room);
+        if (periodic_) shifts_.reserve(room);
+    }
+
+    Runtime& runtime_;
+    double radius_;
+    std::int64_t all_pairs_;
+    Grid grid_{};
+    double height_[3] = {1, 1, 1}, extent_[3] = {1, 1, 1};
+    bool periodic_ = false;
+    std::int64_t owned_ = 0, num_edges_ = 0;
+    template <class V>
+    using Array = DeviceArray<V, Runtime>;
+    Array<double> built_;
+    Array<std::int64_t> offsets_, totals_, starts_;
+    Array<std::int32_t> indices_, shifts_, bin_of_, filled_, order_;
+    Array<SortedAtom> sorted_;
+    Array<double> bounds_;
+    Array<std::uint32_t> flags_;
+};
+
+}  // namespace camlip::cuda
+
+#endif
