@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "device/contraction_generated.hpp"
 
@@ -18,7 +19,7 @@ struct Resolution {
     double value, derivative;
 };
 constexpr Resolution kMixedResolution{128, 512, 2e-7, 2e-6};
-constexpr Resolution kDoubleResolution{512, 4096, 2e-13, 2e-11};
+constexpr Resolution kDoubleResolution{64, 1024, 2e-13, 2e-11};
 
 }  // namespace
 
@@ -203,35 +204,46 @@ void FoldedModel<T>::fold_readout(const Model& model, int index) {
 template <class T>
 void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& active_types) {
     const Resolution goal = sizeof(T) == 4 ? kMixedResolution : kDoubleResolution;
+    constexpr int order = kTableOrder<T>;
     const int pairs = num_active_ * num_active_;
-    const auto measure = [&](int layer, int intervals, int count, T* out) {
+    std::unique_ptr<cpu::RadialSeries> knots;
+    std::unique_ptr<cpu::RadialCheck> check;
+    const auto choose = [&](int intervals) {
+        num_intervals_ = intervals;
+        knots = std::make_unique<cpu::RadialSeries>(model, series_kernels(), order, 1.0 / intervals,
+                                                    cpu::table_knots(intervals));
+        check = std::make_unique<cpu::RadialCheck>(model, series_kernels(), order, intervals);
+    };
+    const auto size = [&](int layer) {
+        return size_of(num_intervals_) * kTableTerms<T> * size_of(layers_[size_of(layer)].radial);
+    };
+    const auto fill = [&](int layer, int pair, T* out) {
+        const int a = active_types[size_of(pair / num_active_)];
+        const int b = active_types[size_of(pair % num_active_)];
         const int stride = layers_[size_of(layer)].radial;
-        cpu::RadialError error;
-        for (int pair = 0; pair < count; ++pair) {
-            error.include(cpu::fill_radial_table<T>(
-                model, layer, active_types[size_of(pair / num_active_)],
-                active_types[size_of(pair % num_active_)], intervals, stride,
-                out + size_of(pair) * size_of(intervals) * 6 * size_of(stride)));
-        }
-        return error;
+        std::vector<double> series;
+        knots->evaluate(layer, a, b, series);
+        cpu::fill_radial_table<T>(series, order, num_intervals_, model.config.num_radial_of(layer),
+                                  stride, out);
+        return check->measure(layer, a, b, stride, out);
     };
     // One pair of each layer decides how fine the tables of all are.
-    num_intervals_ = goal.first;
+    choose(goal.first);
+    std::vector<T> trial;
     for (int layer = 0; layer < model.config.num_layers; ++layer) {
-        for (; num_intervals_ < goal.last; num_intervals_ *= 2) {
-            std::vector<T> trial(size_of(num_intervals_) * 6 *
-                                 size_of(layers_[size_of(layer)].radial));
-            const cpu::RadialError error = measure(layer, num_intervals_, 1, trial.data());
+        for (; num_intervals_ < goal.last; choose(2 * num_intervals_)) {
+            trial.assign(size(layer), 0);
+            const cpu::RadialError error = fill(layer, 0, trial.data());
             if (error.value <= goal.value * error.value_scale &&
                 error.derivative <= goal.derivative * error.derivative_scale)
                 break;
         }
     }
     for (int layer = 0; layer < model.config.num_layers; ++layer) {
-        LayerData<T>& data = layers_[size_of(layer)];
-        T* table =
-            room(data.table, size_of(pairs) * size_of(num_intervals_) * 6 * size_of(data.radial));
-        cpu::RadialError error = measure(layer, num_intervals_, pairs, table);
+        T* table = room(layers_[size_of(layer)].table, size_of(pairs) * size(layer));
+        cpu::RadialError error;
+        for (int pair = 0; pair < pairs; ++pair)
+            error.include(fill(layer, pair, table + size_of(pair) * size(layer)));
         if (error.value_scale > 0) error.value /= error.value_scale;
         if (error.derivative_scale > 0) error.derivative /= error.derivative_scale;
         radial_error_.include(error);

@@ -12,6 +12,8 @@
 
 namespace camlip::cuda {
 
+const cpu::SeriesKernels& series_kernels();
+
 template <class T>
 class FoldedModel {
   public:

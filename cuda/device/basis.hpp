@@ -4,7 +4,7 @@
 #ifndef CAMLIP_CUDA_DEVICE_BASIS_HPP
 #define CAMLIP_CUDA_DEVICE_BASIS_HPP
 
-#include "device/platform.hpp"
+#include "device/model.hpp"
 
 namespace camlip::cuda {
 
@@ -92,22 +92,22 @@ CAMLIP_SHARED_CODE void couple_vectors_adjoint(const T* v, const T* u, const T* 
     u_bar[2] += xz * v[0] + yz * v[1] + zz * v[2];
 }
 
-// A quintic of the radial table at t in [0, 1): coefficient p is c[p * stride].
+// A polynomial of the radial table at t in [0, 1): coefficient p is c[p * stride].
 template <class T>
 CAMLIP_SHARED_CODE T radial_value(const T* c, std::int64_t stride, T t) {
-    T value = c[5 * stride];
+    T value = c[(kTableTerms<T> - 1) * stride];
     CAMLIP_UNROLL
-    for (int power = 4; power >= 0; --power) value = value * t + c[power * stride];
+    for (int power = kTableTerms<T> - 2; power >= 0; --power) value = value * t + c[power * stride];
     return value;
 }
 
 // The same with its derivative by t.
 template <class T>
 CAMLIP_SHARED_CODE void radial_jet(const T* c, std::int64_t stride, T t, T& value, T& slope) {
-    value = c[5 * stride];
+    value = c[(kTableTerms<T> - 1) * stride];
     slope = 0;
     CAMLIP_UNROLL
-    for (int power = 4; power >= 0; --power) {
+    for (int power = kTableTerms<T> - 2; power >= 0; --power) {
         slope = slope * t + value;
         value = value * t + c[power * stride];
     }

@@ -101,7 +101,8 @@ struct MessagesForward {
         const int count = *s.chunk.count, radial = layer.radial;
         for (int n = block.thread(); n < count * radial; n += block.threads()) {
             const int e = n / radial, k = n % radial;
-            const T* c = layer.table + std::int64_t{s.chunk.interval[e]} * 6 * radial + k;
+            const T* c =
+                layer.table + std::int64_t{s.chunk.interval[e]} * kTableTerms<T> * radial + k;
             const T g = radial_value(c, radial, s.chunk.fraction[e]);
             for (int m = 0; m < sizes.message_components; ++m) {
                 s.left[e * rows() + m * radial + k] = g * s.basis[e * (kMaxComponents + 1) + m];

@@ -60,7 +60,8 @@ struct MessagesBackward {
                 const int count = *s.chunk.count;
                 for (int n = lane; n < count * radial; n += kWarp) {
                     const int e = n / radial, k = n % radial;
-                    const T* c = layer.table + std::int64_t{s.chunk.interval[e]} * 6 * radial + k;
+                    const T* c = layer.table +
+                                 std::int64_t{s.chunk.interval[e]} * kTableTerms<T> * radial + k;
                     radial_jet(c, radial, s.chunk.fraction[e], s.radial[k * kColumn + e],
                                s.slopes[k * kColumn + e]);
                 }

@@ -14,13 +14,19 @@ namespace camlip::cuda {
 
 constexpr int kMaxComponents = 16;
 
+// Coefficients of an interval of the radial tables, and up to which derivative they are smooth.
+template <class T>
+constexpr int kTableTerms = sizeof(T) == 4 ? 6 : 10;
+template <class T>
+constexpr int kTableOrder = kTableTerms<T> / 2 - 1;
+
 template <class T>
 struct LayerData {
     int radial;           // K, padded
     int depth[4];
     int sum_offset[4];    // of rank l in the sums of an atom
     int num_sums;         // of an atom
-    const T* table;       // (pairs, intervals, 6, K): powers of t in [0, 1)
+    const T* table;       // (pairs, intervals, terms, K): powers of t in [0, 1)
     const T* mixing[4];    // (depth[l], C)
     const T* mixing_t[4];  // (C, depth[l])
     const T* skip;         // (L+1, C), null in layer 0

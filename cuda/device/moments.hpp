@@ -65,8 +65,9 @@ struct MomentsForward {
                     const int count = *s.chunk.count;
                     for (int n = thread; n < count * radial; n += threads) {
                         const int e = n / radial;
-                        const T* row =
-                            table + std::int64_t{s.chunk.interval[e]} * 6 * radial + n % radial;
+                        const T* row = table +
+                                       std::int64_t{s.chunk.interval[e]} * kTableTerms<T> * radial +
+                                       n % radial;
                         s.radial[n] = radial_value(row, radial, s.chunk.fraction[e]);
                     }
                     block.sync();
@@ -159,7 +160,8 @@ struct MomentsBackward {
                 const int count = *s.chunk.count;
                 for (int n = lane; n < count * radial; n += kWarp) {
                     const int e = n / radial, k = n % radial;
-                    const T* row = table + std::int64_t{s.chunk.interval[e]} * 6 * radial + k;
+                    const T* row =
+                        table + std::int64_t{s.chunk.interval[e]} * kTableTerms<T> * radial + k;
                     radial_jet(row, radial, s.chunk.fraction[e], s.radial[k * kColumn + e],
                                s.slopes[k * kColumn + e]);
                 }
