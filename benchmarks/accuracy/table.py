@@ -1,0 +1,77 @@
+"""The table of benchmarks/accuracy/README.md, from the results and the published errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+BEGIN, END = "<!-- table: written by run.py -->", "<!-- end of table -->"
+
+
+def spread(values: list[float]) -> str:
+    """Mean and, of several seeds, standard deviation.
+
+    >>> spread([20.0, 22.0]), spread([8.0])
+    ('21 +- 1.4 (2)', '8 (1)')
+    """
+    deviation = f" +- {stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{mean(values):.3g}{deviation} ({len(values)})"
+
+
+def measured(folder: Path, name: str, preset: str) -> list[dict[str, Any]]:
+    """Results of all seeds."""
+    return [json.loads(p.read_text()) for p in sorted(folder.glob(f"{name}-{preset}-*.json"))]
+
+
+def rows(name: str, bench: dict[str, Any], folder: Path) -> list[str]:
+    """Lines of a benchmark: one of each potential and test set."""
+    lines = []
+    measure = bench["measure"]
+    for test in bench["tests"]:
+        others = {key: values[test] for key, values in bench.get("published", {}).items()}
+        peers = folder / f"{bench['peers']}.json" if "peers" in bench else None
+        if peers and peers.exists():
+            others |= json.loads(peers.read_text())
+        for other, errors in others.items():
+            energy, forces = (errors.get(f"{key}_{measure}") for key in ("energy", "forces"))
+            cells = [f"{x:.3g}" if x is not None else "" for x in (energy, forces)]
+            lines.append(f"| {name} {test} | {measure} | {other} | {' | '.join(cells)} | | | |")
+        for preset, goals in bench["goals"].items():
+            runs = measured(folder, name, preset)
+            goal = goals[test]
+            cells = ["", ""]
+            verdict = "not run"
+            minutes = ""
+            if runs:
+                errors = [r["errors"][test] for r in runs]
+                cells = [
+                    spread([e[f"{key}_{measure}"] for e in errors]) for key in ("energy", "forces")
+                ]
+                if goal is not None:
+                    met = mean(e[f"forces_{measure}"] for e in errors) <= goal
+                    verdict = "yes" if met else "**no**"
+                else:
+                    verdict = ""
+                minutes = f"{mean(r['training_minutes'] for r in runs):.0f}"
+            lines.append(
+                f"| {name} {test} | {measure} | **camlip `{preset}`** | {' | '.join(cells)} | "
+                f"{'' if goal is None else f'{goal:g}'} | {verdict} | {minutes} |"
+            )
+    return lines
+
+
+def write(path: Path, benchmarks: dict[str, dict[str, Any]]) -> None:
+    """Put the table between its marks."""
+    lines = [
+        "| test set | errors | potential | energy, meV/atom | forces, meV/A | goal | met | "
+        "training, min |",
+        "|---|---|---|---:|---:|---:|---|---:|",
+    ]
+    for name, bench in benchmarks.items():
+        lines += rows(name, bench, path.parent / "results")
+    text = path.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")

@@ -1,0 +1,106 @@
+"""The accuracy benchmarks: descriptions that training accepts, pieces that go on, true tables."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from camlip.train.config import load_config
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks" / "accuracy"
+
+
+def script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"accuracy_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+run, table = script("run"), script("table")
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("preset", run.PRESETS)
+@pytest.mark.parametrize("name", NAMES)
+def test_training_accepts_the_settings(name, preset, tmp_path):
+    bench = run.load(name)
+    config = run.configuration(bench, preset, 3, tmp_path, tmp_path / "run")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    accepted = load_config(tmp_path / "config.yaml", [])
+    assert accepted.seed == 3
+    assert accepted.model["preset"] == preset
+    # The test set never meets training, not even to be printed.
+    assert accepted.data.test == []
+    assert set(bench["goals"][preset]) == set(bench["tests"])
+    for errors in bench.get("published", {}).values():
+        assert set(errors) == set(bench["tests"])
+
+
+def test_unknown_benchmark_is_named():
+    with pytest.raises(SystemExit, match=r"no benchmark 'silicn'; there are .*mlearn_Si"):
+        run.load("silicn")
+
+
+def test_the_table_in_the_readme_is_that_of_the_results(tmp_path):
+    shutil.copytree(FOLDER, tmp_path / "accuracy")
+    readme = tmp_path / "accuracy" / "README.md"
+    before = readme.read_text()
+    table.write(readme, {name: run.load(name) for name in NAMES})
+    assert readme.read_text() == before
+
+
+def test_goals_are_met_only_by_what_was_run(tmp_path):
+    bench = {
+        "measure": "mae",
+        "tests": {"test": "x.xyz"},
+        "goals": {"medium": {"test": 3.0}, "small": {"test": 6.0}},
+        "published": {"MACE": {"test": {"energy_mae": 0.1, "forces_mae": 3.0}}},
+    }
+    for seed, forces in ((1, 2.0), (2, 5.0)):
+        errors = {"test": {"energy_mae": 1.0, "forces_mae": forces}}
+        found = {"errors": errors, "training_minutes": 4.0}
+        (tmp_path / f"x-medium-{seed}.json").write_text(json.dumps(found))
+    mace, medium, small = table.rows("x", bench, tmp_path)
+    assert mace == "| x test | mae | MACE | 0.1 | 3 | | | |"
+    assert "3.5 +- 2.1 (2) | 3 | **no** | 4 |" in medium
+    assert "| 6 | not run |" in small
+
+
+@pytest.mark.slow
+def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
+    # Structures that the project labels itself; a model of no use.
+    data = ROOT / "examples" / "silicon"
+    shape = {"num_channels": 4, "num_radial": 4, "num_hidden": 4, "num_bessel": 4}
+    bench = {
+        "measure": "rmse",
+        "tests": {"test": "test.xyz.xz"},
+        "goals": {"small": {"test": 1e-9}},
+        "config": {
+            "data": {"train": "test.xyz.xz"},
+            "model": {"cutoff": 3.0, **shape, "radial_width": 4},
+            "train": {"epochs": 2, "atoms_per_batch": 2000},
+            "log": {"plots": False, "report": False, "tensorboard": False, "progress": False},
+        },
+    }
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(bench))
+    arguments = ("toy", "small", 1, data)
+    assert not run.run(*arguments, stop=0.0)
+    assert not (tmp_path / "results").exists()
+    assert run.run(*arguments, stop=float("inf"))
+    found = json.loads((tmp_path / "results" / "toy-small-1.json").read_text())
+    assert found["errors"]["test"]["forces_rmse"] > 0
+    # What has its result is not done again.
+    monkeypatch.setattr(subprocess, "run", None)
+    assert run.run(*arguments, stop=0.0)
