@@ -3,8 +3,9 @@
     python benchmarks/small_systems.py [--json benchmarks/results/small_systems.json]
 
 Positions change before every call by 0.001 Angstrom (the neighbor list is kept, as in dynamics;
-"rebuilt": it is made anew in every call).  Processor time of one thread; the ways take turns, and
-what counts is the median over the rounds.
+"rebuilt": it is made anew in every call).  "batch": camlip.compute_batch with BATCH of them, each a
+little different, per structure.  Processor time of one thread; the ways take turns, and what
+counts is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ GOALS = {
     ("naphthalene", "medium", "C"): 300.0,
     ("naphthalene", "medium", "ASE"): 450.0,
 }
+BATCH = 200
 LIBRARY = Path(camlip.__file__).parent / "lib" / "libcamlip.so"
 
 
@@ -144,6 +146,21 @@ def through_python(file: Path, atoms: Atoms) -> Callable[[], None]:
     return call
 
 
+def in_batch(file: Path, atoms: Atoms) -> Callable[[], None]:
+    """:func:`camlip.compute_batch`; the time is that of one structure."""
+    engine = Engine(Model(str(file)), threads=1)
+    batch = [atoms.copy() for _ in range(BATCH)]
+    for seed, twin in enumerate(batch):
+        twin.rattle(1e-3, seed=seed)
+
+    def call() -> None:
+        begin = time.thread_time_ns()
+        camlip.compute_batch(batch, engine, properties=("energy", "forces"))
+        call.spent = (time.thread_time_ns() - begin) / BATCH  # type: ignore[attr-defined]
+
+    return call
+
+
 def through_ase(calculator: Calculator, atoms: Atoms) -> Callable[[], None]:
     """``get_potential_energy`` and ``get_forces`` of an :class:`ase.Atoms`."""
     atoms, motion = atoms.copy(), Motion(atoms)
@@ -175,7 +192,7 @@ def measure(ways: dict[str, Callable[[], None]], rounds: int, calls: int) -> dic
     times: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         for name, call in ways.items():
-            for _ in range(calls):
+            for _ in range(1 if name == "batch" else calls):
                 call()
                 if turn:  # the first one warms up
                     times[name].append(1e-3 * call.spent)  # type: ignore[attr-defined]
@@ -197,7 +214,9 @@ def main() -> None:
     }
     records = []
     print(f"{cpu_name()}; us a call: processor time of one thread, medians")
-    print(f"{'':22s}{'C':>8s}{'rebuilt':>9s}{'Python':>8s}{'ASE':>8s}{'ASE alone':>11s}")
+    print(
+        f"{'':22s}{'C':>8s}{'rebuilt':>9s}{'Python':>8s}{'batch':>8s}{'ASE':>8s}{'ASE alone':>11s}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for preset in arguments.presets:
             for name, atoms in systems.items():
@@ -207,6 +226,7 @@ def main() -> None:
                     "C": through_c(file, atoms),
                     "rebuilt": through_c(file, atoms, far=True),
                     "Python": through_python(file, atoms),
+                    "batch": in_batch(file, atoms),
                     "ASE": through_ase(camlip.MLIPCalculator(file, threads=1), atoms),
                     "ASE alone": through_ase(Nothing(), atoms),
                 }
@@ -216,7 +236,7 @@ def main() -> None:
                     {"system": name, "num_atoms": len(atoms), "preset": preset, "us": found}
                     | {"goals": {way: goal for way, goal in goals.items() if goal}}
                 )
-                widths = (8, 9, 8, 8, 11)
+                widths = (8, 9, 8, 8, 8, 11)
                 values = "".join(f"{v:{w}.1f}" for v, w in zip(found.values(), widths, strict=True))
                 print(f"{name:12s}{len(atoms):3d} {preset:6s}{values}", flush=True)
     if arguments.json:

@@ -170,6 +170,21 @@ camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* 
     });
 }
 
+camlip_status camlip_compute_systems(camlip_engine* engine, const camlip_systems* systems,
+                                     camlip_results* results) {
+    return guarded([&] {
+        require(engine, "engine");
+        const camlip_systems b = read_struct(systems, "systems");
+        if (b.num_systems < 0)
+            throw ArgumentError("systems: num_systems is " + std::to_string(b.num_systems) +
+                                ", expected at least 0");
+        if (b.num_systems > 0) require(b.offsets, "offsets");
+        engine->engine.compute_systems(
+            {b.num_systems, b.offsets, b.positions, b.types, b.cells, b.periodic},
+            read_results(results));
+    });
+}
+
 camlip_status camlip_neighbors_create(double cutoff, double skin, camlip_neighbors** neighbors) {
     return guarded([&] {
         require(neighbors, "neighbors");

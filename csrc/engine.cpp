@@ -22,34 +22,6 @@ class NoExchange final : public Exchange {
     void reverse(double*, int) override {}
 };
 
-// Ghosts that are images of atoms of the same process.
-class ImageExchange final : public Exchange {
-  public:
-    explicit ImageExchange(const Neighbors& neighbors) : neighbors_(neighbors) {}
-
-    void forward(double* features, int width) override {
-        for_each_ghost(features, width,
-                       [width](double* ghost, double* owner) { std::copy_n(owner, width, ghost); });
-    }
-    void reverse(double* features, int width) override {
-        for_each_ghost(features, width, [width](double* ghost, double* owner) {
-            for (int n = 0; n < width; ++n) owner[n] += ghost[n];
-        });
-    }
-
-  private:
-    template <class Body>
-    void for_each_ghost(double* features, int width, Body body) const {
-        double* ghost = features + neighbors_.num_atoms() * width;
-        for (const std::int64_t owner : neighbors_.ghost_owner()) {
-            body(ghost, features + owner * width);
-            ghost += width;
-        }
-    }
-
-    const Neighbors& neighbors_;
-};
-
 Precision parse_precision(const std::string& name) {
     if (name == "mixed") return Precision::kMixed;
     if (name == "double") return Precision::kDouble;
@@ -79,6 +51,22 @@ bool all_finite(const double* values, std::int64_t count) {
 
 }  // namespace
 
+void ImageExchange::forward(double* features, int width) {
+    double* ghost = features + num_owned_ * width;
+    for (const std::int64_t owner : ghost_owner_) {
+        std::copy_n(features + owner * width, width, ghost);
+        ghost += width;
+    }
+}
+
+void ImageExchange::reverse(double* features, int width) {
+    const double* ghost = features + num_owned_ * width;
+    for (const std::int64_t owner : ghost_owner_) {
+        for (int n = 0; n < width; ++n) features[owner * width + n] += ghost[n];
+        ghost += width;
+    }
+}
+
 BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
     BackendOptions chosen;
     chosen.precision = parse_precision(options.precision);
@@ -105,6 +93,7 @@ BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
 
 Engine::Engine(const Model& model, const EngineOptions& options)
     : model_(model),
+      options_(options),
       architecture_(find_architecture(model.architecture)),
       neighbors_(model.config.cutoff, options.skin < 0 ? kDefaultSkin : options.skin, true,
                  options.num_threads, options.simd) {
@@ -120,7 +109,9 @@ BackendInfo Engine::info() const {
     BackendInfo info = backend_->info();
     std::size_t doubles =
         workspace_.h_bar.capacity() + forces_.capacity() + centroid_virial_.capacity();
+    doubles += energies_.capacity();
     for (const auto& h : workspace_.h) doubles += h.capacity();
+    if (batch_) info.memory_bytes += batch_->memory_bytes();
     info.memory_bytes += sizeof(double) * doubles + neighbors_.memory_bytes() +
                          sizeof(std::int32_t) * (types_.capacity() + all_types_.capacity());
     return info;
@@ -234,7 +225,7 @@ void Engine::compute_system(const System& system, const std::int32_t* types,
     centroid_virial_.assign(outputs.centroid_virial ? 9 * total : 0, 0.0);
     if (outputs.forces) scratch.forces = forces_.data();
     if (outputs.centroid_virial) scratch.centroid_virial = centroid_virial_.data();
-    ImageExchange exchange(neighbors_);
+    ImageExchange exchange(neighbors_.num_atoms(), neighbors_.ghost_owner());
     run(atoms, list, exchange, scratch);
 
     if (outputs.forces) {

@@ -13,6 +13,7 @@
 #include "backend.hpp"
 #include "camlip.h"
 #include "neighbors.hpp"
+#include "system_batch.hpp"
 
 namespace camlip {
 
@@ -35,6 +36,20 @@ struct BackendChoice {
 };
 BackendChoice choose_backend(const Model& model, const EngineOptions& options);
 
+// Ghosts that are images of atoms of the same process.
+class ImageExchange final : public Exchange {
+  public:
+    ImageExchange(std::int64_t num_owned, const std::vector<std::int64_t>& ghost_owner)
+        : num_owned_(num_owned), ghost_owner_(ghost_owner) {}
+
+    void forward(double* features, int width) override;
+    void reverse(double* features, int width) override;
+
+  private:
+    std::int64_t num_owned_;
+    const std::vector<std::int64_t>& ghost_owner_;
+};
+
 class Engine {
   public:
     // The model must outlive the engine.
@@ -45,6 +60,10 @@ class Engine {
                  const Outputs& outputs);
     void compute_system(const System& system, const std::int32_t* types, const Outputs& outputs);
 
+    // Of outputs, energy has a row for each system, virial (3, 3) for each, the others one for each
+    // atom.
+    void compute_systems(const Systems& systems, const Outputs& outputs);
+
     const std::string& backend_name() const { return backend_name_; }
     BackendInfo info() const;  // as of now
     const Neighbors& neighbors() const { return neighbors_; }  // of compute_system
@@ -54,8 +73,14 @@ class Engine {
     void check_neighbors(const Atoms& atoms, const NeighborList& neighbors) const;
     void run(const Atoms& atoms, const NeighborList& neighbors, Exchange& exchange,
              const Outputs& outputs);
+    void check_systems(const Systems& systems) const;
+    void compute_packed(const Systems& systems, std::int64_t first, std::int64_t last,
+                        const Outputs& outputs);
+    void add_system(const Systems& systems, std::int64_t first, std::int64_t s,
+                    const Outputs& outputs);
 
     const Model& model_;
+    EngineOptions options_;
     std::string backend_name_;
     Architecture architecture_;
     std::vector<bool> active_;  // (T)
@@ -67,6 +92,11 @@ class Engine {
     std::vector<std::int32_t> types_;  // (N), of the last call
     std::vector<std::int32_t> all_types_;
     std::vector<double> forces_, centroid_virial_;
+
+    // Of compute_systems, made by the first.
+    std::unique_ptr<SystemBatch> batch_;
+    std::vector<double> energies_;
+    std::uint64_t batch_revision_ = 0;
 };
 
 }  // namespace camlip

@@ -174,6 +174,24 @@ typedef struct camlip_system {
 CAMLIP_API camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* system,
                                                camlip_results* results);
 
+/* Systems one after the other: atoms of system s are those from offsets[s] on. */
+typedef struct camlip_systems {
+    size_t struct_size;
+    int64_t num_systems;
+    const int64_t* offsets;   /* (num_systems + 1), offsets[0] = 0; N = offsets[num_systems]   */
+    const double* positions;  /* (N, 3), Angstrom                                            */
+    const int32_t* types;     /* (N)                                                         */
+    const double* cells;      /* (num_systems, 3, 3); NULL when nothing is periodic          */
+    const int32_t* periodic;  /* (num_systems, 3); NULL when nothing is periodic             */
+} camlip_systems;
+
+/* Many systems, above all small ones, in one call: they share blocks of atoms and threads.  Of the
+ * results, energy has num_systems rows, virial (num_systems, 3, 3), the others N.  Lists are made
+ * anew in every call.  With a status other than OK the results are undefined. */
+CAMLIP_API camlip_status camlip_compute_systems(camlip_engine* engine,
+                                                const camlip_systems* systems,
+                                                camlip_results* results);
+
 /* ---- relaxation ------------------------------------------------------------------------ */
 
 typedef enum camlip_optimizer { CAMLIP_LBFGS = 0, CAMLIP_FIRE = 1 } camlip_optimizer;

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from camlip.engine import Engine, Model
     from camlip.errors import EngineError, ModelFileError
     from camlip.relaxation import relax
+    from camlip.structure_batch import compute_batch
 
 # Resolved on first use, so that `import camlip` is quick and needs neither torch nor the engine.
 _HOMES = {
@@ -21,6 +22,7 @@ _HOMES = {
     "MLIPCalculator": "camlip.calculator",
     "Model": "camlip.engine",
     "ModelFileError": "camlip.errors",
+    "compute_batch": "camlip.structure_batch",
     "relax": "camlip.relaxation",
 }
 
@@ -31,6 +33,7 @@ __all__ = [
     "Model",
     "ModelFileError",
     "__version__",
+    "compute_batch",
     "relax",
 ]
 

@@ -55,12 +55,25 @@ struct Results {
     py::dict arrays;
     camlip_results raw = make<camlip_results>();
 
+    Results() = default;
     Results(const Wanted& want, int64_t num_owned, int64_t num_all) {
         if (want.energy) raw.energy = zeros("energy", {});
         if (want.atomic_energies) raw.atomic_energies = zeros("atomic_energies", {num_owned});
         if (want.forces) raw.forces = zeros("forces", {num_all, 3});
         if (want.virial) raw.virial = zeros("virial", {3, 3});
         if (want.centroid_virial) raw.centroid_virial = zeros("centroid_virial", {num_all, 3, 3});
+    }
+
+    // Of a batch: a row for each system, or for each atom of all.
+    static Results of_systems(const Wanted& want, int64_t num_systems, int64_t num_atoms) {
+        Results r;
+        if (want.energy) r.raw.energy = r.zeros("energy", {num_systems});
+        if (want.atomic_energies) r.raw.atomic_energies = r.zeros("atomic_energies", {num_atoms});
+        if (want.forces) r.raw.forces = r.zeros("forces", {num_atoms, 3});
+        if (want.virial) r.raw.virial = r.zeros("virial", {num_systems, 3, 3});
+        if (want.centroid_virial)
+            r.raw.centroid_virial = r.zeros("centroid_virial", {num_atoms, 3, 3});
+        return r;
     }
 
     double* zeros(const char* name, std::vector<py::ssize_t> shape) {
@@ -196,6 +209,48 @@ struct Engine {
         return results.arrays;
     }
 
+    py::dict compute_systems(const Doubles& positions, const Int32s& types, const Int64s& offsets,
+                             const std::optional<Doubles>& cells,
+                             const std::optional<Int32s>& periodic,
+                             const std::vector<std::string>& properties) {
+        require_rows(positions, "positions");
+        const int64_t num_atoms = positions.shape(0);
+        require_length(types, "types", num_atoms);
+        require(offsets.ndim() == 1 && offsets.shape(0) > 0,
+                "offsets: shape " + shape_text(offsets) + ", expected (S + 1,)");
+        const int64_t num_systems = offsets.shape(0) - 1;
+        require(offsets.at(num_systems) == num_atoms,
+                "offsets: the last is " + std::to_string(offsets.at(num_systems)) + ", expected " +
+                    std::to_string(num_atoms) + " atoms");
+        auto batch = make<camlip_systems>();
+        batch.num_systems = num_systems;
+        batch.offsets = offsets.data();
+        batch.positions = positions.data();
+        batch.types = types.data();
+        const std::string count = std::to_string(num_systems);
+        if (cells) {
+            require(cells->ndim() == 3 && cells->shape(0) == num_systems && cells->shape(1) == 3 &&
+                        cells->shape(2) == 3,
+                    "cells: shape " + shape_text(*cells) + ", expected (" + count + ", 3, 3)");
+            batch.cells = cells->data();
+        }
+        if (periodic) {
+            require(periodic->ndim() == 2 && periodic->shape(0) == num_systems &&
+                        periodic->shape(1) == 3,
+                    "pbc: shape " + shape_text(*periodic) + ", expected (" + count + ", 3)");
+            batch.periodic = periodic->data();
+        }
+        Results results = Results::of_systems(Wanted(properties), num_systems, num_atoms);
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            std::lock_guard<std::mutex> lock(mutex);
+            status = camlip_compute_systems(handle.get(), &batch, &results.raw);
+        }
+        check(status);
+        return results.arrays;
+    }
+
     py::dict relax(Doubles positions, Int32s types, std::optional<Doubles> cell,
                    const std::vector<bool>& periodic, const py::dict& options,
                    const py::object& callback, double interval) {
@@ -312,6 +367,8 @@ PYBIND11_MODULE(_engine, m) {
         .def("info", &Engine::info)
         .def("compute_system", &Engine::compute_system, py::arg("positions"), py::arg("types"),
              py::arg("cell"), py::arg("pbc"), py::arg("properties"))
+        .def("compute_systems", &Engine::compute_systems, py::arg("positions"), py::arg("types"),
+             py::arg("offsets"), py::arg("cells"), py::arg("pbc"), py::arg("properties"))
         .def("relax", &Engine::relax, py::arg("positions"), py::arg("types"), py::arg("cell"),
              py::arg("pbc"), py::arg("options"), py::arg("callback"), py::arg("interval"))
         .def("compute", &Engine::compute, py::arg("positions"), py::arg("types"),

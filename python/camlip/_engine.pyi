@@ -33,6 +33,15 @@ class Engine:
         pbc: Sequence[bool],
         properties: Sequence[str],
     ) -> dict[str, NDArray[np.float64]]: ...
+    def compute_systems(
+        self,
+        positions: NDArray[Any],
+        types: NDArray[Any],
+        offsets: NDArray[Any],
+        cells: NDArray[Any] | None,
+        pbc: NDArray[Any] | None,
+        properties: Sequence[str],
+    ) -> dict[str, NDArray[np.float64]]: ...
     def relax(
         self,
         positions: NDArray[Any],

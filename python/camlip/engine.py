@@ -240,6 +240,43 @@ class Engine:
             list(properties),
         )
 
+    def compute_systems(
+        self,
+        positions: ArrayLike,
+        types: ArrayLike,
+        offsets: ArrayLike,
+        cells: ArrayLike | None = None,
+        pbc: ArrayLike | None = None,
+        properties: Sequence[str] = ("energy", "forces"),
+    ) -> Results:
+        """The same of many systems, one after the other in each array; they share the threads.
+
+        :func:`camlip.compute_batch` does this for ASE's structures.
+
+        Args:
+            positions: Angstrom, shape (N, 3).
+            types: from :meth:`Model.types`, shape (N,).
+            offsets: atoms of system s are rows ``offsets[s]`` to ``offsets[s + 1]``, (S + 1,).
+            cells: rows are lattice vectors, shape (S, 3, 3).
+            pbc: periodic along each lattice vector, shape (S, 3).
+            properties: names from ``PROPERTIES``.
+
+        Returns:
+            As :meth:`compute_system`, but ``energy`` (S,) and ``virial`` (S, 3, 3).
+
+        Raises:
+            ArgumentError: wrong shapes or types.
+            NumericError: NaN or infinity in the positions or in the result; names the system.
+        """
+        return self._handle.compute_systems(
+            _rows(positions),
+            np.asarray(types, dtype=np.int32),
+            np.asarray(offsets, dtype=np.int64),
+            None if cells is None else np.asarray(cells, dtype=np.float64),
+            None if pbc is None else np.asarray(pbc, dtype=np.int32),
+            list(properties),
+        )
+
     def compute(
         self,
         positions: ArrayLike,
