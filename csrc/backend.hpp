@@ -16,6 +16,7 @@
 #ifndef CAMLIP_BACKEND_HPP
 #define CAMLIP_BACKEND_HPP
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,6 +34,11 @@ struct Atoms {
     const std::int32_t* types = nullptr;  // (N + G), -1 .. T-1
     bool on_device = false;               // all arrays of the call are in device memory
     void* stream = nullptr;
+    // A whole system without ghosts, for a backend that makes its own list: none comes with the
+    // call, and h and h_bar are null, because nobody exchanges them.
+    bool whole = false;
+    const double* cell = nullptr;  // (3, 3), null when nothing is periodic
+    std::array<bool, 3> periodic{};
 
     std::int64_t num_total() const { return num_owned + num_ghost; }
 };
@@ -67,6 +73,7 @@ struct BackendOptions {
     int num_threads = 0;            // 0 = what OpenMP would use
     std::string simd = "auto";      // "auto", "avx512", "avx2", "baseline"
     int device = 0;                 // of an accelerator
+    double skin = 0;                // of lists that the backend makes, Angstrom
     std::vector<int> active_types;  // ascending, never empty; no other type will appear
 };
 
@@ -111,6 +118,9 @@ class Backend {
     virtual void edges_backward(int layer, const double* h, double* h_bar) = 0;
 
     virtual BackendInfo info() const = 0;
+
+    // Whether calls may be of a whole system.
+    virtual bool makes_lists() const { return false; }
 
     // For training.  Whether Outputs may ask for parameters and give seeds ...
     virtual bool has_parameter_gradient() const { return false; }

@@ -87,6 +87,7 @@ BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
         chosen.device = std::stoi(device);
         name.resize(colon);
     }
+    chosen.skin = options.skin < 0 ? kDefaultSkin : options.skin;
     const BackendEntry& entry = find_backend(name);
     return {entry.name, entry.make, entry.prepare_training, chosen};
 }
@@ -198,7 +199,20 @@ void Engine::compute(const Atoms& atoms, const NeighborList& neighbors, Exchange
 }
 
 void Engine::compute_system(const System& system, const std::int32_t* types,
-                            const Outputs& outputs) {
+                            const Outputs& outputs, bool list_is_seen) {
+    if (backend_->makes_lists() && !list_is_seen) {
+        Atoms atoms;
+        atoms.num_owned = system.num_atoms;
+        atoms.positions = system.positions;
+        atoms.types = types;
+        atoms.whole = true;
+        atoms.cell = system.cell;
+        atoms.periodic = system.periodic;
+        check_atoms(atoms);
+        NoExchange none;
+        run(atoms, {}, none, outputs);
+        return;
+    }
     // The types decide what neighbors are; a backend may cache them with the list.
     const auto num_atoms = static_cast<std::size_t>(system.num_atoms);
     if (types_.size() != num_atoms || !std::equal(types_.begin(), types_.end(), types)) {

@@ -58,7 +58,9 @@ class Engine {
     // exchange may be null when there are no ghosts or the model is strictly local.
     void compute(const Atoms& atoms, const NeighborList& neighbors, Exchange* exchange,
                  const Outputs& outputs);
-    void compute_system(const System& system, const std::int32_t* types, const Outputs& outputs);
+    // The backend makes the list where it can, unless the caller wants to see it: neighbors().
+    void compute_system(const System& system, const std::int32_t* types, const Outputs& outputs,
+                        bool list_is_seen = false);
 
     // Of outputs, energy has a row for each system, virial (3, 3) for each, the others one for each
     // atom.

@@ -32,6 +32,7 @@ CudaRuntime::CudaRuntime(int device) : device_(device) {
 
 CudaRuntime::~CudaRuntime() {
     // At the exit of the process the driver may be gone already: nothing to do about errors.
+    forget_graph();
     if (stream_) cudaStreamDestroy(stream_);
 }
 
@@ -39,6 +40,7 @@ void* CudaRuntime::allocate(std::size_t bytes) {
     use();
     void* memory = nullptr;
     check(cudaMalloc(&memory, bytes > 0 ? bytes : 1), "allocation of device memory");
+    ++allocations_;
     return memory;
 }
 
@@ -62,6 +64,78 @@ void CudaRuntime::download(void* to, const void* from, std::size_t bytes) const 
     check(cudaStreamSynchronize(stream_), "copy from the device");
 }
 
+void* CudaRuntime::allocate_host(std::size_t bytes) {
+    use();
+    void* memory = nullptr;
+    check(cudaMallocHost(&memory, bytes > 0 ? bytes : 1), "allocation of pinned memory");
+    ++allocations_;
+    return memory;
+}
+
+void CudaRuntime::release_host(void* memory) {
+    if (memory) cudaFreeHost(memory);
+}
+
+void CudaRuntime::upload_later(void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0 || mode_ == Mode::kReplay) return;
+    use();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+}
+
+void CudaRuntime::download_later(void* to, const void* from, std::size_t bytes) {
+    if (bytes == 0 || mode_ == Mode::kReplay) return;
+    use();
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_),
+          "copy from the device");
+}
+
+void CudaRuntime::synchronize() const {
+    use();
+    check(cudaStreamSynchronize(stream_), "kernels");
+}
+
+void CudaRuntime::forget_graph() {
+    if (graph_) cudaGraphExecDestroy(graph_);
+    graph_ = nullptr;
+}
+
+void CudaRuntime::begin_step(const StepKey& key) {
+    use();
+    if (mode_ == Mode::kRecord) {  // the last step failed half way
+        cudaGraph_t graph = nullptr;
+        cudaStreamEndCapture(stream_, &graph);
+        if (graph) cudaGraphDestroy(graph);
+        cudaGetLastError();
+    }
+    mode_ = Mode::kDirect;
+    if (key != key_ || allocations_ != key_allocations_) {
+        forget_graph();
+        key_ = key;
+        key_allocations_ = allocations_;
+    } else if (graph_) {
+        mode_ = Mode::kReplay;
+    } else {
+        check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+              "recording of a graph");
+        mode_ = Mode::kRecord;
+    }
+}
+
+void CudaRuntime::end_step() {
+    const Mode mode = mode_;
+    mode_ = Mode::kDirect;
+    if (mode == Mode::kDirect) return;
+    use();
+    if (mode == Mode::kRecord) {
+        cudaGraph_t graph = nullptr;
+        check(cudaStreamEndCapture(stream_, &graph), "recording of a graph");
+        const cudaError_t made = cudaGraphInstantiate(&graph_, graph, 0);
+        cudaGraphDestroy(graph);
+        check(made, "making of a graph");
+    }
+    check(cudaGraphLaunch(graph_, stream_), "launch of a graph");
+}
+
 void CudaRuntime::copy(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0) return;
     use();
@@ -70,7 +144,7 @@ void CudaRuntime::copy(void* to, const void* from, std::size_t bytes) {
 }
 
 void CudaRuntime::zero(void* to, std::size_t bytes) {
-    if (bytes == 0) return;
+    if (bytes == 0 || mode_ == Mode::kReplay) return;
     use();
     check(cudaMemsetAsync(to, 0, bytes, stream_), "zeroing of memory");
 }

@@ -6,7 +6,9 @@
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "device/block_cuda.hpp"
@@ -26,7 +28,7 @@ class CudaRuntime {
     explicit CudaRuntime(int device);
     CudaRuntime(CudaRuntime&& other) noexcept
         : device_(other.device_), shared_limit_(other.shared_limit_), stream_(other.stream_) {
-        other.stream_ = nullptr;
+        other.stream_ = nullptr;  // a graph it does not have before its first step
     }
     CudaRuntime(const CudaRuntime&) = delete;
     CudaRuntime& operator=(const CudaRuntime&) = delete;
@@ -40,11 +42,23 @@ class CudaRuntime {
     void download(void* to, const void* from, std::size_t bytes) const;
     void copy(void* to, const void* from, std::size_t bytes);  // on the device
     void zero(void* to, std::size_t bytes);
+    // Pinned memory, and copies from and to it that are done after synchronize().
+    void* allocate_host(std::size_t bytes);
+    void release_host(void* memory);
+    void upload_later(void* to, const void* from, std::size_t bytes);
+    void download_later(void* to, const void* from, std::size_t bytes);
+    void synchronize() const;
+    // What is launched and copied from here to end_step() depends on `key` and on addresses only:
+    // the second step in a row of the same key is recorded as a graph, later ones replay it.
+    using StepKey = std::array<std::int64_t, 4>;
+    void begin_step(const StepKey& key);
+    void end_step();
     std::size_t free_bytes() const;
     std::size_t shared_limit() const { return shared_limit_; }
 
     template <class Kernel>
     void launch(const Kernel& kernel, int blocks, int threads, std::size_t shared_bytes) {
+        if (mode_ == Mode::kReplay) return;
         use();
         check(cudaFuncSetAttribute(run_kernel<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(shared_bytes)),
@@ -60,6 +74,13 @@ class CudaRuntime {
     int device_;
     std::size_t shared_limit_ = 0;
     cudaStream_t stream_ = nullptr;
+
+    enum class Mode { kDirect, kRecord, kReplay };
+    void forget_graph();
+    Mode mode_ = Mode::kDirect;
+    StepKey key_{};
+    std::int64_t allocations_ = 0, key_allocations_ = -1;
+    cudaGraphExec_t graph_ = nullptr;
 };
 
 }  // namespace camlip::cuda

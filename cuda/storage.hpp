@@ -19,6 +19,7 @@ namespace camlip::cuda {
 struct Limits {
     std::int64_t tile = 32768;                  // atoms of a tile, at most
     std::int64_t smallest_tile = 1024;          // where memory is short
+    int all_pairs = 256;  // atoms of a whole system whose list looks at all pairs
     std::size_t preferred_shared = 112 * 1024;  // of a block of atoms: two fit on an H100
 };
 
@@ -28,6 +29,7 @@ struct Plan {
     int width = 0, hidden = 0, moments = 0;
     std::vector<int> sums;  // of an atom, per layer
     bool gradients = false, forces = false, centroid_virial = false, atomic_energies = false;
+    bool whole = false;
 
     int layers() const { return static_cast<int>(sums.size()); }
     int most_sums() const { return *std::max_element(sums.begin(), sums.end()); }
@@ -45,7 +47,6 @@ class Storage {
           indices(runtime),
           forces(runtime),
           centroid_virial(runtime),
-          features_bar(runtime),
           atomic_energies(runtime),
           slots(runtime),
           totals(runtime),
@@ -57,6 +58,7 @@ class Storage {
             for (auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar})
                 list->emplace_back(runtime);
         }
+        for (int n = 0; n < 2; ++n) features_bar.emplace_back(runtime);
     }
 
     // Makes room for a call; returns the atoms of a tile.  Throws BackendError where the device lacks
@@ -80,11 +82,13 @@ class Storage {
                                " left; use more devices, a smaller system or a smaller skin");
         positions.reserve(3 * p.total);
         types.reserve(p.total);
-        offsets.reserve(p.owned + 1);
-        indices.reserve(p.edges);
+        if (!p.whole) {
+            offsets.reserve(p.owned + 1);
+            indices.reserve(p.edges);
+        }
         slots.reserve(kMaxSlots * kSlot);
         totals.reserve(kSlot);
-        flags.reserve(1);
+        flags.reserve(kNumFlags);
         sums.reserve(tile * p.most_sums());
         if (p.forces) forces.reserve(3 * p.total * kWords);
         if (p.centroid_virial) centroid_virial.reserve(9 * p.total * kWords);
@@ -99,8 +103,9 @@ class Storage {
             hidden_bar[layer].reserve(p.owned * p.hidden);
         }
         if (p.gradients && p.layers() > 1) {
-            features_bar.reserve(p.total * p.width * kWords);
-            sent_bar.reserve(p.owned * p.width);
+            features_bar[1].reserve(p.total * p.width * kWords);
+            if (p.layers() > 2) features_bar[0].reserve(p.total * p.width * kWords);
+            if (!p.whole) sent_bar.reserve(p.owned * p.width);
         }
         return tile;
     }
@@ -108,8 +113,8 @@ class Storage {
     // Of everything but the workspace.
     static std::uint64_t fixed_bytes(const Plan& p) {
         const std::int64_t T_size = sizeof(T);
-        std::int64_t total =
-            (24 + 4) * p.total + 8 * (p.owned + 1) + 4 * p.edges + 8 * (kMaxSlots + 1) * kSlot + 4;
+        std::int64_t total = (24 + 4) * p.total + 8 * (kMaxSlots + 1) * kSlot + 4 * kNumFlags;
+        if (!p.whole) total += 8 * (p.owned + 1) + 4 * p.edges;
         if (p.forces) total += 24 * p.total * kWords;
         if (p.centroid_virial) total += 72 * p.total * kWords;
         if (p.atomic_energies) total += 8 * p.owned;
@@ -118,28 +123,33 @@ class Storage {
             if (p.gradients) total += T_size * p.owned * (p.kept(n) + 2 * p.hidden);
         }
         if (p.gradients && p.layers() > 1)
-            total += (8 * kWords * p.total + T_size * p.owned) * p.width;
+            total += (8 * kWords * p.total * (p.layers() > 2 ? 2 : 1) +
+                      (p.whole ? 0 : T_size * p.owned)) *
+                     p.width;
         return static_cast<std::uint64_t>(total);
     }
 
     std::uint64_t bytes() const {
         std::uint64_t total = positions.bytes() + types.bytes() + offsets.bytes() +
                               indices.bytes() + forces.bytes() + centroid_virial.bytes() +
-                              features_bar.bytes() + atomic_energies.bytes() + slots.bytes() +
-                              totals.bytes() + flags.bytes() + sums.bytes() + sent_bar.bytes();
+                              features_bar[0].bytes() + features_bar[1].bytes() +
+                              atomic_energies.bytes() + slots.bytes() + totals.bytes() +
+                              flags.bytes() + sums.bytes() + sent_bar.bytes();
         for (const auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar}) {
             for (const auto& array : *list) total += array.bytes();
         }
         return total;
     }
 
+    static constexpr int kNumFlags = 2;  // a sum that overflowed, an atom that moved
     template <class V>
     using Array = DeviceArray<V, Runtime>;
     Array<double> positions;
     Array<std::int32_t> types;
     Array<std::int64_t> offsets;
     Array<std::int32_t> indices;
-    Array<std::int64_t> forces, centroid_virial, features_bar;  // fixed point
+    Array<std::int64_t> forces, centroid_virial;  // fixed point
+    std::vector<Array<std::int64_t>> features_bar;  // 2, in turn
     Array<double> atomic_energies, slots, totals;
     Array<std::uint32_t> flags;
     Array<T> sums;      // workspace of a tile

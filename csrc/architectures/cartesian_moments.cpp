@@ -37,8 +37,10 @@ void backward(const Model& model, Backend& backend, Exchange& exchange, Workspac
 void run_cartesian_moments(const Model& model, Backend& backend, const Atoms& atoms,
                            const NeighborList& neighbors, const Outputs& outputs,
                            Exchange& exchange, Workspace& workspace) {
-    const std::size_t size = static_cast<std::size_t>(atoms.num_total()) *
-                             static_cast<std::size_t>(model.config.exchange_width());
+    const std::size_t size = atoms.whole
+                                 ? 0
+                                 : static_cast<std::size_t>(atoms.num_total()) *
+                                       static_cast<std::size_t>(model.config.exchange_width());
     workspace.h.resize(static_cast<std::size_t>(model.config.num_layers - 1));
     for (std::vector<double>& h : workspace.h) h.resize(size);
     workspace.h_bar.resize(size);

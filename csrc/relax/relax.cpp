@@ -92,7 +92,7 @@ double EnginePotential::compute(const double* positions, const double* cell, dou
     outputs.energy = &energy;
     outputs.forces = forces;
     outputs.virial = virial;
-    engine_.compute_system(system_, types_, outputs);
+    engine_.compute_system(system_, types_, outputs, true);
     if (engine_.neighbors().revision() != revision_) look_for_lost_atoms();
     return energy;
 }

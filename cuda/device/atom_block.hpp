@@ -22,8 +22,8 @@ struct AtomBlock : AtomBlockForward<T> {
         Forward::hidden, Forward::hidden_bar, Forward::hidden_stride, Forward::invariants,
         Forward::kept_bar, Forward::layer, Forward::message, Forward::message_parts, Forward::mode,
         Forward::moments, Forward::num_invariants, Forward::readout, Forward::room,
-        Forward::sent_bar, Forward::sizes, Forward::slots, Forward::stride, Forward::sums,
-        Forward::sums_bar, Forward::types;
+        Forward::sent_bar, Forward::sent_bar_fixed, Forward::sent_bar_scale, Forward::sizes,
+        Forward::slots, Forward::stride, Forward::sums, Forward::sums_bar, Forward::types;
     using typename Forward::Contract;
     using typename Forward::MixingAdjoint;
     using typename Forward::Shared;
@@ -86,6 +86,11 @@ struct AtomBlock : AtomBlockForward<T> {
         block.sync();
     }
 
+    CAMLIP_DEVICE T sent_adjoint(std::int64_t n) const {
+        if (!sent_bar_fixed) return sent_bar[n];
+        return static_cast<T>(FixedPoint<T>::value(sent_bar_fixed, n, sent_bar_scale));
+    }
+
     // Adds to hidden_bar and leaves D_bar of components 1 to 3 in d1_bar.
     template <class Block>
     CAMLIP_DEVICE void message_adjoint(Block& block, const Shared& s, std::int64_t at) const {
@@ -95,13 +100,13 @@ struct AtomBlock : AtomBlockForward<T> {
             const int atom = n / sizes.sent_padded, q = n % sizes.sent_padded, p = q - p0;
             T gate_bar = 0;
             if (s.present[atom] && q < sizes.sent) {
-                const T* bar = sent_bar + (at + atom) * sizes.width;
+                const std::int64_t bar = (at + atom) * sizes.width;
                 if (p < 0) {
-                    gate_bar = bar[q];
+                    gate_bar = sent_adjoint(bar + q);
                 } else {
                     for (int x = 0; x < 3; ++x) {
-                        gate_bar +=
-                            bar[p0 + x * sizes.vectors + p] * s.vectors[(x * room + atom) * vs + p];
+                        gate_bar += sent_adjoint(bar + p0 + x * sizes.vectors + p) *
+                                    s.vectors[(x * room + atom) * vs + p];
                     }
                 }
             }
@@ -112,7 +117,7 @@ struct AtomBlock : AtomBlockForward<T> {
             const int atom = row % room, x = row / room;
             T bar = 0;
             if (s.present[atom] && p < sizes.vectors) {
-                bar = sent_bar[(at + atom) * sizes.width + p0 + x * sizes.vectors + p] *
+                bar = sent_adjoint((at + atom) * sizes.width + p0 + x * sizes.vectors + p) *
                       s.gates[atom * gs + p0 + p];
             }
             s.vectors_bar[row * vs + p] = bar;

@@ -4,6 +4,7 @@
 #define CAMLIP_CUDA_DEVICE_EDGES_HPP
 
 #include "device/basis.hpp"
+#include "device/cells.hpp"
 #include "device/model.hpp"
 
 namespace camlip::cuda {
@@ -57,6 +58,13 @@ CAMLIP_DEVICE Found stage_edges(Block& block, const Geometry& g, const Repulsion
         other = g.types[j];
         for (int a = 0; a < 3; ++a)
             d[a] = g.positions[3 * std::int64_t{j} + a] - g.positions[3 * i + a];
+        if (g.shifts) {
+            const std::int32_t shift = g.shifts[first + lane];
+            for (int k = 0; k < 3; ++k) {
+                const int n = shift_of(shift, k);
+                for (int a = 0; a < 3; ++a) d[a] += n * g.rows[3 * k + a];
+            }
+        }
         square = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
         keep = square < g.square && other >= 0;
     }
@@ -97,6 +105,16 @@ CAMLIP_DEVICE Found stage_edges(Block& block, const Geometry& g, const Repulsion
     }
     chunk.slope[slot] = static_cast<T>(slope);
     return found;
+}
+
+// Whether atom i is too far from where the list knows it.
+CAMLIP_DEVICE void check_moved(const Geometry& g, std::int64_t i) {
+    double square = 0;
+    for (int a = 0; a < 3; ++a) {
+        const double d = g.positions[3 * i + a] - g.built[3 * i + a];
+        square += d * d;
+    }
+    if (!(square <= g.most_moved)) *g.moved = 1;
 }
 
 // Gradients of edges, to forces and virials with the signs of docs/conventions.md.

@@ -75,6 +75,13 @@ struct Geometry {
     int num_active, num_intervals;
     double square;  // of the cutoff
     double scale;   // intervals / cutoff
+    // Of a list made on the device, else null: the lattice shifts of its pairs, and where atoms were
+    // when it was made.
+    const std::int32_t* shifts;  // packed, or null
+    double rows[9];  // what shifts count
+    const double* built;  // (N, 3)
+    double most_moved;  // square of half of the skin
+    std::uint32_t* moved;  // set to 1 when an atom went further
 };
 
 // Energy and virial of the call, one slot per block of the grid, summed at the end in a fixed

@@ -48,6 +48,7 @@ struct MomentsForward {
             const std::int64_t i = first + atom;
             const std::int64_t begin = geometry.offsets[i];
             const std::int64_t end = geometry.types[i] < 0 ? begin : geometry.offsets[i + 1];
+            if (geometry.built && thread == 0) check_moved(geometry, i);
             double energy = 0;
             for (int pass = 0; pass < tiles(); pass += threads) {
                 const int tile = pass + thread;

@@ -133,7 +133,7 @@ struct FixedPoint {
         }
     }
 
-    static double value(const std::int64_t* array, std::int64_t n, double scale) {
+    static CAMLIP_SHARED_CODE double value(const std::int64_t* array, std::int64_t n, double scale) {
         const auto whole = static_cast<double>(array[n * kWords]);
         if (kWords == 1) return whole / scale;
         return (whole + static_cast<double>(array[n * kWords + 1]) / kSecond) / scale;

@@ -16,9 +16,11 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -270,18 +272,32 @@ V Block::shuffle_xor(V value, int mask) {
     return value;
 }
 
-// The Runtime of cuda/backend.hpp.  Fresh memory holds NaN; every allocation has its own bounds.
+// The Runtime of device_backend.hpp.  Fresh memory holds NaN; every allocation has its own bounds.
+// Work is put off until someone waits for it, as late as a device might do it: a host that reads
+// results early or writes over what is still to be copied fails.
 class Runtime {
   public:
-    struct State {
+    using StepKey = std::array<std::int64_t, 4>;
+    using Work = std::function<void()>;
+
+    struct Counters {
+        std::uint64_t launches = 0, allocations = 0, synchronizations = 0;
+        std::uint64_t recorded = 0, replayed = 0;  // steps
+    };
+    struct State : Counters {
         Order order = Order::kAscending;
         unsigned seed = 1;
         std::size_t memory = std::size_t{1} << 30;
         std::size_t shared = 227 * 1024;
         std::size_t used = 0;
-        std::uint64_t launches = 0, allocations = 0;
         std::map<void*, std::size_t> sizes;
         Scheduler scheduler;
+        std::vector<Work> waiting;
+        // Of steps
+        StepKey key{};
+        std::uint64_t key_allocations = ~std::uint64_t{0};
+        bool recording = false, replaying = false;
+        std::vector<Work> record;
     };
 
     explicit Runtime(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -290,31 +306,69 @@ class Runtime {
     void* allocate(std::size_t bytes) {
         if (state_->used + bytes > state_->memory)
             throw std::runtime_error("emulator: out of memory");
-        void* memory = std::malloc(std::max<std::size_t>(bytes, 1));
-        std::memset(memory, 0xFF, bytes);
+        void* memory = allocate_host(bytes);
         state_->sizes[memory] = bytes;
         state_->used += bytes;
-        ++state_->allocations;
         return memory;
     }
     void release(void* memory) {
         if (!memory) return;
+        work_off();
         state_->used -= state_->sizes[memory];
         state_->sizes.erase(memory);
         std::free(memory);
     }
-    void upload(void* to, const void* from, std::size_t bytes) { copy(to, from, bytes); }
-    void download(void* to, const void* from, std::size_t bytes) const {
-        if (bytes > 0) std::memcpy(to, from, bytes);
+    void* allocate_host(std::size_t bytes) {
+        void* memory = std::malloc(std::max<std::size_t>(bytes, 1));
+        std::memset(memory, 0xFF, bytes);
+        ++state_->allocations;
+        return memory;
     }
+    void release_host(void* memory) {
+        work_off();
+        std::free(memory);
+    }
+    void upload(void* to, const void* from, std::size_t bytes) {
+        copy(to, from, bytes);
+        synchronize();
+    }
+    void download(void* to, const void* from, std::size_t bytes) {
+        copy(to, from, bytes);
+        synchronize();
+    }
+    void upload_later(void* to, const void* from, std::size_t bytes) { copy(to, from, bytes); }
+    void download_later(void* to, const void* from, std::size_t bytes) { copy(to, from, bytes); }
     void copy(void* to, const void* from, std::size_t bytes) {
-        if (bytes > 0) std::memcpy(to, from, bytes);
+        if (bytes > 0) put_off([=] { std::memcpy(to, from, bytes); });
     }
     void zero(void* to, std::size_t bytes) {
-        if (bytes > 0) std::memset(to, 0, bytes);
+        if (bytes > 0) put_off([=] { std::memset(to, 0, bytes); });
+    }
+    void synchronize() {
+        ++state_->synchronizations;
+        work_off();
     }
     std::size_t free_bytes() const { return state_->memory - state_->used; }
     std::size_t shared_limit() const { return state_->shared; }
+
+    // Like CUDA graphs: the second step of a key is recorded, later ones replay the record.
+    void begin_step(const StepKey& key) {
+        State& s = *state_;
+        s.recording = s.replaying = false;
+        if (key != s.key || s.allocations != s.key_allocations) {
+            s.key = key;
+            s.key_allocations = s.allocations;
+            s.record.clear();
+        } else if (!s.record.empty()) {
+            s.replaying = true;
+            ++s.replayed;
+            s.waiting.insert(s.waiting.end(), s.record.begin(), s.record.end());
+        } else {
+            s.recording = true;
+            ++s.recorded;
+        }
+    }
+    void end_step() { state_->recording = state_->replaying = false; }
 
     template <class Kernel>
     void launch(const Kernel& kernel, int blocks, int threads, std::size_t shared_bytes) {
@@ -324,10 +378,24 @@ class Runtime {
                                      " blocks of " + std::to_string(threads) + " threads, " +
                                      std::to_string(shared_bytes) + " bytes of shared memory");
         ++state_->launches;
-        state_->scheduler.run(kernel, blocks, threads, shared_bytes, state_->order, state_->seed);
+        State* state = state_.get();
+        put_off([=] {
+            state->scheduler.run(kernel, blocks, threads, shared_bytes, state->order, state->seed);
+        });
     }
 
   private:
+    void put_off(Work work) {
+        if (state_->replaying) return;
+        if (state_->recording) state_->record.push_back(work);
+        state_->waiting.push_back(std::move(work));
+    }
+    void work_off() {
+        std::vector<Work> work;
+        work.swap(state_->waiting);
+        for (const Work& item : work) item();
+    }
+
     std::shared_ptr<State> state_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The kernels and the host side of the cuda backend against the reference backend, on the host:
 // every thread of every block runs, between barriers in orders that a device might choose.
+#include <array>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -269,6 +271,126 @@ TEST(ghosts_agree_with_the_reference) {
             check_close(compute(model, *make(model, precision), atoms, list, exchange, true),
                         expected, precision);
     }
+}
+
+// The same system as owned atoms and ghosts for the reference, and whole for the device.
+struct Periodic {
+    Cluster cluster;
+    std::vector<double> cell{5.1, 0, 0, 1.2, 4.7, 0, -0.6, 0.8, 4.9};
+    std::array<bool, 3> periodic = {true, true, true};
+
+    std::int64_t count() const { return static_cast<std::int64_t>(cluster.types.size()); }
+
+    Results on_device(const Model& model, Backend& backend, bool gradients = true) const {
+        Atoms atoms;
+        atoms.num_owned = count();
+        atoms.positions = cluster.positions.data();
+        atoms.types = cluster.types.data();
+        atoms.whole = true;
+        atoms.cell = cell.data();
+        atoms.periodic = periodic;
+        NoGhosts none;
+        return compute(model, backend, atoms, {}, none, gradients);
+    }
+
+    // Rows of ghosts brought home.
+    Results expected(const Model& model) const {
+        Neighbors neighbors(model.config.cutoff, 0.0, true, 1);
+        neighbors.update({count(), cluster.positions.data(), cell.data(), periodic});
+        std::vector<std::int32_t> types = cluster.types;
+        for (const std::int64_t owner : neighbors.ghost_owner())
+            types.push_back(cluster.types[static_cast<std::size_t>(owner)]);
+        Atoms atoms;
+        atoms.num_owned = count();
+        atoms.num_ghost = neighbors.num_ghost();
+        atoms.positions = neighbors.positions().data();
+        atoms.types = types.data();
+        ImageExchange exchange(neighbors);
+        const auto reference = make_reference_backend(model, options(Precision::kDouble));
+        Results r =
+            compute(model, *reference, atoms,
+                    {neighbors.offsets().data(), neighbors.indices().data(), 1}, exchange, true);
+        exchange.reverse(r.forces.data(), 3);
+        exchange.reverse(r.centroid_virial.data(), 9);
+        r.forces.resize(static_cast<std::size_t>(3 * count()));
+        r.centroid_virial.resize(static_cast<std::size_t>(9 * count()));
+        return r;
+    }
+};
+
+std::unique_ptr<Backend> make_with_skin(const Model& model, Precision precision, double skin,
+                                        std::shared_ptr<State> state, int all_pairs = 256) {
+    BackendOptions o = options(precision);
+    o.skin = skin;
+    cuda::Limits limits;
+    limits.all_pairs = all_pairs;
+    emulator::Runtime runtime(std::move(state));
+    if (precision == Precision::kDouble)
+        return std::make_unique<cuda::DeviceBackend<double, emulator::Runtime>>(model, o, runtime,
+                                                                                limits);
+    return std::make_unique<cuda::DeviceBackend<float, emulator::Runtime>>(model, o, runtime,
+                                                                           limits);
+}
+
+TEST(whole_systems_agree_with_the_reference) {
+    for (const int layers : {1, 2, 3}) {
+        const Model model = random_model::make_model(random_model::small_config(2, layers));
+        const Periodic system{Cluster(8, 2.3, 0.1, 9)};
+        Periodic slab = system;
+        slab.periodic = {true, false, true};
+        for (const Periodic& each : {system, slab}) {
+            const Results expected = each.expected(model);
+            for (const Precision precision : {Precision::kMixed, Precision::kDouble}) {
+                for (const int all_pairs : {0, 256}) {
+                    const auto backend =
+                        make_with_skin(model, precision, 0.3, std::make_shared<State>(), all_pairs);
+                    check_close(each.on_device(model, *backend), expected, precision);
+                }
+            }
+        }
+    }
+}
+
+TEST(a_steady_step_waits_once_allocates_nothing_and_is_replayed) {
+    const Model model = random_model::make_model(random_model::small_config(2, 2));
+    Periodic system{Cluster(8, 2.3, 0.1, 9)};
+    auto state = std::make_shared<State>();
+    const auto backend = make_with_skin(model, Precision::kDouble, 0.5, state);
+    for (int step = 0; step < 6; ++step) {
+        for (double& x : system.cluster.positions) x += 0.01 * std::sin(x + step);
+        if (step == 3) system.cluster.types[0] = 1 - system.cluster.types[0];
+        const emulator::Runtime::Counters before = *state;
+        const Results found = system.on_device(model, *backend);
+        check_close(found, system.expected(model), Precision::kDouble);
+        if (step == 0) continue;
+        CHECK(state->allocations == before.allocations);
+        CHECK(state->synchronizations == before.synchronizations + 1);
+        // moments, block, messages, block, messages', block', moments', sums
+        CHECK(state->launches == before.launches + 8);
+        CHECK(state->recorded == 1 && state->replayed == before.replayed + (step > 1));
+    }
+}
+
+TEST(an_atom_that_moves_beyond_the_skin_makes_a_new_list) {
+    const Model model = random_model::make_model(random_model::small_config(2, 2));
+    Periodic system{Cluster(8, 2.3, 0.1, 9)};
+    auto state = std::make_shared<State>();
+    const auto backend = make_with_skin(model, Precision::kDouble, 0.5, state);
+    system.on_device(model, *backend);
+    system.on_device(model, *backend);
+    system.on_device(model, *backend);
+    CHECK(state->replayed == 1);
+    // An atom that goes far, one that is put back into the cell, and another cell.
+    system.cluster.positions[4] += 0.8;
+    check_close(system.on_device(model, *backend), system.expected(model), Precision::kDouble);
+    for (std::size_t a = 0; a < 3; ++a) system.cluster.positions[6 + a] += system.cell[3 + a];
+    check_close(system.on_device(model, *backend), system.expected(model), Precision::kDouble);
+    system.cell[0] += 0.4;
+    check_close(system.on_device(model, *backend), system.expected(model), Precision::kDouble);
+    CHECK(state->replayed == 2);  // and the step that noticed the first
+    const Results with = system.on_device(model, *backend);
+    CHECK(system.on_device(model, *backend, false).atomic_energies == with.atomic_energies);
+    CHECK(system.on_device(model, *backend) == with);
 }
 
 int main() { return check::run(); }

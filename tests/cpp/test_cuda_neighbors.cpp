@@ -91,9 +91,10 @@ struct Made {
 };
 
 // The emulated device's memory is the host's.
-Made make(List& list, const Input& in) {
+Made make(emulator::Runtime& runtime, List& list, const Input& in) {
     const std::int64_t owned = in.owned < 0 ? in.total() : in.owned;
     list.build(in.positions.data(), owned, in.total(), in.box(), in.periodic);
+    runtime.synchronize();
     Made made;
     made.offsets.assign(list.offsets(), list.offsets() + owned + 1);
     made.indices.assign(list.indices(), list.indices() + list.num_edges());
@@ -128,7 +129,7 @@ void check_against_engine(const Input& in, bool some = true) {
     for (const int all_pairs : {0, 512}) {
         emulator::Runtime runtime(std::make_shared<State>());
         List list(runtime, in.radius, all_pairs);
-        const Made made = make(list, in);
+        const Made made = make(runtime, list, in);
         CHECK(made.offsets.front() == 0 && made.offsets.back() == list.num_edges());
         CHECK(pairs_of(made, in, list.grid()) == expected);
     }
@@ -154,6 +155,7 @@ TEST(running_sums_of_any_length) {
         runtime.launch(first, chunks, 256, first.shared_bytes());
         runtime.launch(second, 1, 256, second.shared_bytes());
         runtime.launch(third, 3, 256, 0);
+        runtime.synchronize();
         CHECK(values == expected);
     }
 }
@@ -211,11 +213,11 @@ TEST(the_list_grows_and_may_shrink) {
             dense.positions.insert(dense.positions.end(), more.positions.begin(),
                                    more.positions.end());
         }
-        CHECK(pairs_of(make(list, thin), thin, list.grid()) == expected_pairs(thin));
-        CHECK(pairs_of(make(list, dense), dense, list.grid()) == expected_pairs(dense));
+        CHECK(pairs_of(make(runtime, list, thin), thin, list.grid()) == expected_pairs(thin));
+        CHECK(pairs_of(make(runtime, list, dense), dense, list.grid()) == expected_pairs(dense));
         const auto allocations = state->allocations;
-        CHECK(pairs_of(make(list, thin), thin, list.grid()) == expected_pairs(thin));
-        CHECK(pairs_of(make(list, dense), dense, list.grid()) == expected_pairs(dense));
+        CHECK(pairs_of(make(runtime, list, thin), thin, list.grid()) == expected_pairs(thin));
+        CHECK(pairs_of(make(runtime, list, dense), dense, list.grid()) == expected_pairs(dense));
         CHECK(state->allocations == allocations);
     }
 }
@@ -227,10 +229,10 @@ TEST(the_order_of_threads_changes_nothing) {
     for (const int all_pairs : {0, 512}) {
         List list(runtime, in.radius, all_pairs);
         state->order = Order::kAscending;
-        const Made first = make(list, in);
+        const Made first = make(runtime, list, in);
         for (const Order order : {Order::kDescending, Order::kShuffled}) {
             state->order = order;
-            CHECK(make(list, in) == first);
+            CHECK(make(runtime, list, in) == first);
         }
     }
 }
@@ -242,9 +244,9 @@ TEST(what_cannot_be_is_refused) {
     for (const int all_pairs : {0, 512}) {
         emulator::Runtime runtime(std::make_shared<State>());
         List list(runtime, 3, all_pairs);
-        CHECK_THROWS(make(list, in), ArgumentError);
-        CHECK_THROWS(make(list, flat), ArgumentError);
-        CHECK_THROWS(make(list, thin), ArgumentError);
+        CHECK_THROWS(make(runtime, list, in), ArgumentError);
+        CHECK_THROWS(make(runtime, list, flat), ArgumentError);
+        CHECK_THROWS(make(runtime, list, thin), ArgumentError);
     }
 }
 
