@@ -198,8 +198,8 @@ void Engine::compute(const Atoms& atoms, const NeighborList& neighbors, Exchange
     run(atoms, neighbors, exchange ? *exchange : none, outputs);
 }
 
-void Engine::compute_system(const System& system, const std::int32_t* types,
-                            const Outputs& outputs, bool list_is_seen) {
+void Engine::compute_system(const System& system, const std::int32_t* types, const Outputs& outputs,
+                            bool list_is_seen) {
     if (backend_->makes_lists() && !list_is_seen) {
         Atoms atoms;
         atoms.num_owned = system.num_atoms;

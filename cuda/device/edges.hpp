@@ -69,14 +69,8 @@ CAMLIP_DEVICE Found stage_edges(Block& block, const Geometry& g, const Repulsion
         keep = square < g.square && other >= 0;
     }
     const std::uint32_t kept = block.ballot(keep);
-    int slot = 0, count = 0;
-    CAMLIP_UNROLL
-    for (int n = 0; n < kWarp; ++n) {
-        const int bit = static_cast<int>(kept >> n & 1u);
-        count += bit;
-        slot += n < lane ? bit : 0;
-    }
-    if (lane == 0) *chunk.count = count;
+    const int slot = count_bits(kept & ((1u << lane) - 1));
+    if (lane == 0) *chunk.count = count_bits(kept);
     if (!keep) return found;
     const double r = sqrt(square);
     const double x = r * g.scale;

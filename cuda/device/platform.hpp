@@ -84,6 +84,14 @@ CAMLIP_SHARED_CODE T silu_derivative(T x) {
     return s * (1 + x * (1 - s));
 }
 
+CAMLIP_SHARED_CODE int count_bits(std::uint32_t bits) {
+#if defined(__CUDA_ARCH__)
+    return __popc(bits);
+#else
+    return __builtin_popcount(bits);
+#endif
+}
+
 CAMLIP_SHARED_CODE int up4(int n) { return (n + 3) / 4 * 4; }
 CAMLIP_SHARED_CODE int up8(int n) { return (n + 7) / 8 * 8; }
 
@@ -133,7 +141,8 @@ struct FixedPoint {
         }
     }
 
-    static CAMLIP_SHARED_CODE double value(const std::int64_t* array, std::int64_t n, double scale) {
+    static CAMLIP_SHARED_CODE double value(const std::int64_t* array, std::int64_t n,
+                                           double scale) {
         const auto whole = static_cast<double>(array[n * kWords]);
         if (kWords == 1) return whole / scale;
         return (whole + static_cast<double>(array[n * kWords + 1]) / kSecond) / scale;

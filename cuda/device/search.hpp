@@ -49,13 +49,7 @@ CAMLIP_DEVICE int visit(Block& block, const Grid& grid, const SortedAtom& center
             near = square < grid.square && !(here && j == center.index);
         }
         const std::uint32_t bits = block.ballot(near);
-        int before = 0, all = 0;
-        CAMLIP_UNROLL
-        for (int n = 0; n < kWarp; ++n) {
-            const int bit = static_cast<int>(bits >> n & 1u);
-            all += bit;
-            before += n < lane ? bit : 0;
-        }
+        const int before = count_bits(bits & ((1u << lane) - 1));
         if (near && target.indices) {
             target.indices[at + found + before] = j;
             if (target.shifts) {
@@ -66,7 +60,7 @@ CAMLIP_DEVICE int visit(Block& block, const Grid& grid, const SortedAtom& center
                 target.shifts[at + found + before] = pack_shift(s[0], s[1], s[2]);
             }
         }
-        found += all;
+        found += count_bits(bits);
     }
     return found;
 }
