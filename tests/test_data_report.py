@@ -126,6 +126,31 @@ def test_stress_in_other_units_or_sign(tmp_path, capsys, frames, factor, message
     assert any(message in w for w in data["warnings"])
 
 
+@pytest.mark.parametrize("excess", [0.0, 0.015])
+def test_stress_that_is_not_the_derivative_of_the_energy(tmp_path, capsys, excess):
+    """As of plane waves with a fixed cutoff; forces between the atoms do not matter."""
+    frames = []
+    for k in range(8):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.1, seed=1)
+        strain = 0.006 * k * np.array([[1.0, 0.2, 0.0], [0.2, 0.3, 0.0], [0.0, 0.0, -0.1]])
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        atoms.calc = EMT()
+        atoms.info["REF_energy"] = atoms.get_potential_energy()
+        atoms.info["REF_stress"] = atoms.get_stress() + excess * np.array([1, 1, 1, 0, 0, 0])
+        atoms.arrays["REF_forces"] = atoms.get_forces()
+        atoms.calc = None
+        frames.append(atoms)
+    warnings = found(tmp_path, capsys, frames)[2]["warnings"]
+    if excess:
+        (warning,) = warnings
+        value = float(warning.split("energies by ")[1].split()[0])
+        assert value == pytest.approx(excess, rel=0.03)
+        assert "loss.stress=0" in warning
+    else:
+        assert warnings == []
+
+
 def test_zeros_that_were_not_computed(tmp_path, capsys, frames):
     for atoms in frames[:10]:
         atoms.arrays["REF_forces"][:] = 0.0

@@ -16,6 +16,7 @@ from camlip.data.checks import check_units
 from camlip.data.energies import is_isolated_atom
 from camlip.data.neighbors import neighbor_list
 from camlip.data.reading import fingerprint
+from camlip.data.stress_check import stress_warning
 from camlip.data.structure import FloatArray, Structure, symbols
 
 # Limits.  The first of each pair is reported, the second one is worth dropping.
@@ -112,7 +113,11 @@ def analyze(structures: Sequence[Structure], progress: bool | None = None) -> An
         for s in structures
         if is_isolated_atom(s) and s.energy is not None
     }
-    summary["warnings"] = check_units(structures) + _missing_labels(structures)
+    summary["warnings"] = [
+        *check_units(structures),
+        *_missing_labels(structures),
+        *stress_warning(structures),
+    ]
     result = Analysis(summary, findings)
     summary["findings"] = {
         kind: {
