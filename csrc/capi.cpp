@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The C functions of camlip.h: structs of the caller's version in, exceptions to statuses out.
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "errors.hpp"
 #include "model_file.hpp"
 #include "neighbors.hpp"
+#include "pretrained.hpp"
 
 #ifndef CAMLIP_VERSION_STRING
 #define CAMLIP_VERSION_STRING "0.1.0"
@@ -63,13 +65,27 @@ const char* camlip_last_error(void) { return last_error(); }
 int camlip_abi_version(void) { return CAMLIP_ABI_VERSION; }
 const char* camlip_version(void) { return CAMLIP_VERSION_STRING; }
 
+camlip_status camlip_model_path(const char* name, char* path, size_t size) {
+    return guarded([&] {
+        require(name, "name");
+        require(path, "path");
+        const std::string found = camlip::pretrained_path(name);
+        if (found.size() >= size)
+            throw camlip::ArgumentError("path: buffer of " + std::to_string(size) +
+                                        " bytes, expected at least " +
+                                        std::to_string(found.size() + 1));
+        std::memcpy(path, found.c_str(), found.size() + 1);
+    });
+}
+
 camlip_status camlip_model_load(const char* path, camlip_model** model) {
     return guarded([&] {
         require(path, "path");
         require(model, "model");
-        const std::vector<unsigned char> bytes = camlip::read_file(path);
+        const std::string file = camlip::pretrained_path(path);
+        const std::vector<unsigned char> bytes = camlip::read_file(file);
         *model = new camlip_model{
-            camlip::model_from_file(camlip::parse_model_file({bytes.data(), bytes.size()}, path))};
+            camlip::model_from_file(camlip::parse_model_file({bytes.data(), bytes.size()}, file))};
     });
 }
 

@@ -142,7 +142,10 @@ void PairMLIP::load_model(const std::string& file) {
     std::string trouble;
     bigint size = -1;
     if (comm->me == 0) {
-        const std::string path = utils::get_potential_file_path(file);
+        char path_found[4096];
+        const bool found =
+            camlip_model_path(file.c_str(), path_found, sizeof(path_found)) == CAMLIP_OK;
+        const std::string path = found ? utils::get_potential_file_path(path_found) : "";
         FILE* stream = path.empty() ? nullptr : fopen(path.c_str(), "rb");
         if (stream) {
             char chunk[1 << 16];
@@ -153,7 +156,7 @@ void PairMLIP::load_model(const std::string& file) {
             if (!ferror(stream)) size = bytes.size();
             fclose(stream);
         }
-        if (size < 0) trouble = utils::getsyserror();
+        if (size < 0) trouble = found ? utils::getsyserror() : camlip_last_error();
     }
     MPI_Bcast(&size, 1, MPI_LMP_BIGINT, 0, world);
     if (size < 0) {

@@ -61,6 +61,9 @@ typedef struct camlip_model_info {
     const char* metadata_json;     /* the metadata of the file, owned by the model       */
 } camlip_model_info;
 
+/* Models that come with camlip are named "camlip:NAME" wherever a path is asked for.  This writes
+ * the path, and any other name as it is, with its terminating zero to a buffer of `size` bytes. */
+CAMLIP_API camlip_status camlip_model_path(const char* name, char* path, size_t size);
 CAMLIP_API camlip_status camlip_model_load(const char* path, camlip_model** model);
 /* The same from bytes in memory; the bytes may be freed afterwards.  `name` is for messages. */
 CAMLIP_API camlip_status camlip_model_load_memory(const void* bytes, size_t num_bytes,

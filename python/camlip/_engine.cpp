@@ -355,6 +355,14 @@ PYBIND11_MODULE(_engine, m) {
     m.doc() = "The engine API camlip.h; use camlip.engine instead.";
     m.attr("abi_version") = camlip_abi_version();
     m.attr("version") = camlip_version();
+    m.def(
+        "model_path",
+        [](const std::string& name) {
+            std::string path(name.size() + 4096, '\0');
+            check(camlip_model_path(name.c_str(), path.data(), path.size()));
+            return std::string(path.c_str());
+        },
+        py::arg("name"));
     py::class_<Model>(m, "Model")
         .def(py::init(&Model::load), py::arg("path"))
         .def_static("from_bytes", &Model::from_bytes, py::arg("data"), py::arg("name"))

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 abi_version: int
 version: str
 
+def model_path(name: str) -> str: ...
+
 class Model:
     def __init__(self, path: str) -> None: ...
     @staticmethod

@@ -15,7 +15,7 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from camlip.engine import Engine, Model, symbols
+from camlip.engine import Engine, Model, model_path, symbols
 from camlip.errors import ArgumentError, NumericError
 
 
@@ -57,7 +57,7 @@ class MLIPCalculator(Calculator):
     the volume of the cell, so that their sum is ``stress``.
 
     Args:
-        file: a model file.
+        file: a model file, or the name of a model that comes with camlip, as ``silicon``.
         precision: ``mixed`` (float32 with float64 sums, for dynamics) or ``double`` (for finite
             differences, phonons and tight relaxations).
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -114,7 +114,7 @@ class MLIPCalculator(Calculator):
         if backend == "auto":
             backend = device
         self._arguments = {
-            "file": os.path.abspath(file),
+            "file": os.path.abspath(model_path(file)),
             "precision": precision,
             "device": device,
             "threads": threads,

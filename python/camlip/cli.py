@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("camlip.train.command", "fit a model to data"),
     "evaluate": ("camlip.train.evaluate_command", "errors of a model on a data set"),
     "export": ("camlip.export", "make a model file from a checkpoint"),
+    "models": ("camlip.pretrained", "the models that come with camlip"),
     "info": ("camlip.info", "what a model file contains"),
     "check": ("camlip.check", "test a model file on this machine"),
     "data": ("camlip.data.report", "look at a data set before training"),
@@ -50,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     module.add_arguments(parser)
     args = parser.parse_args(arguments[1:])
     try:
+        if getattr(args, "model", None) is not None:
+            from camlip.engine import model_path
+
+            args.model = type(args.model)(model_path(args.model))
         return int(module.run(args))
     except KeyboardInterrupt:
         print(f"camlip {name}: interrupted", file=sys.stderr)

@@ -49,6 +49,7 @@ __all__ = [
     "NumericError",
     "OutOfMemoryError",
     "backends",
+    "model_path",
     "simd_paths",
     "symbols",
 ]
@@ -69,11 +70,36 @@ def symbols(atomic_numbers: Iterable[int]) -> str:
     return ", ".join(chemical_symbols[z] if 0 < z < known else f"Z={z}" for z in atomic_numbers)
 
 
+def model_path(name: str | os.PathLike[str]) -> str:
+    """Path of a model file.
+
+    Args:
+        name: a path, or the name of a model that comes with camlip: ``camlip:silicon``, or
+            ``silicon`` where there is no such file.
+
+    Raises:
+        ModelFileError: ``camlip:`` and no such model.
+
+    >>> model_path("runs/water.pt")
+    'runs/water.pt'
+    >>> os.path.basename(model_path("camlip:silicon")), os.path.basename(model_path("silicon"))
+    ('silicon.pt', 'silicon.pt')
+    """
+    path = os.fspath(name)
+    if path.isidentifier() and not os.path.exists(path):
+        try:
+            return _engine.model_path(f"camlip:{path}")
+        except ModelFileError:
+            return path
+    return _engine.model_path(path)
+
+
 class Model:
     """Parameters of a model, read-only; may be shared by any number of engines and threads.
 
     Args:
-        path: a model file, either form.
+        path: a model file, either form, or the name of a model that comes with camlip
+            (``camlip models``).
 
     Attributes:
         path: the file, or the name given to :meth:`from_bytes`.
@@ -88,7 +114,8 @@ class Model:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._describe(_engine.Model(os.fspath(path)), os.fspath(path))
+        path = model_path(path)
+        self._describe(_engine.Model(path), path)
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "in memory") -> Model:

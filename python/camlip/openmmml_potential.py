@@ -46,6 +46,8 @@ class CamlipPotentialImplFactory:
                 f"MLPotential 'camlip': unknown argument '{next(iter(args))}', expected modelPath, "
                 "precision or backend"
             )
+        from camlip.engine import model_path
         from camlip.openmmml_impl import CamlipPotentialImpl
 
-        return CamlipPotentialImpl(name, os.path.abspath(modelPath), precision, backend)
+        file = os.path.abspath(model_path(modelPath))
+        return CamlipPotentialImpl(name, file, precision, backend)

@@ -31,3 +31,9 @@ def test_deck_on_two_ranks(random_model, tmp_path):
     variables = {**SMALL, "model": random_model("small", "Si", cutoff=4.0)}
     stdout = driver.run(EXAMPLES / "silicon_nve.in", tmp_path, ranks=2, variables=variables)
     assert "on 2 procs for 4 steps" in stdout
+
+
+def test_a_model_that_comes_with_camlip(tmp_path):
+    variables = {**SMALL, "model": "camlip:silicon"}
+    stdout = driver.run(EXAMPLES / "silicon_nve.in", tmp_path, ranks=2, variables=variables)
+    assert "pair_style mlip: model 'camlip:silicon'" in stdout

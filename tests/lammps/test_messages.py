@@ -37,6 +37,10 @@ MISTAKES = {
         STYLE + "pair_coeff * * absent.pt Si O\n",
         "cannot read model file 'absent.pt': No such file or directory",
     ),
+    "no such pretrained model": (
+        STYLE + "pair_coeff * * camlip:silicn Si O\n",
+        "model 'camlip:silicn': there is no such model",
+    ),
     "not a model": (STYLE + "pair_coeff * * bulk.data Si O\n", "model file 'bulk.data'"),
     "truncated": (STYLE + "pair_coeff * * truncated.pt Si O\n", "model file 'truncated.pt'"),
     "keyword": (HEAD + "pair_style mlip speed 3\n", "unknown keyword 'speed', expected engine"),

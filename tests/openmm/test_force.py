@@ -9,6 +9,7 @@ import pytest
 from openmm import app, unit
 
 from camlip import Engine, MLIPCalculator, Model
+from camlip.engine import model_path
 from camlip.openmm import KJ_PER_MOL_PER_EV, MLIPForce
 from openmm_tools import (
     EXACT,
@@ -57,6 +58,11 @@ def test_numbers_are_the_engines(engine, model, platform, name):
     assert relative(forces, wanted["forces"]) < 1e-9
     energies = force.getAtomicEnergies(context).value_in_unit(unit.kilojoules_per_mole)
     assert relative(energies / KJ_PER_MOL_PER_EV, wanted["atomic_energies"]) < 1e-9
+
+
+def test_a_model_that_comes_with_camlip():
+    force = MLIPForce("camlip:silicon", elements=["Si"], periodic=False)
+    assert force.getModelFile() == model_path("camlip:silicon")
 
 
 @pytest.mark.parametrize("name", ["dodecahedron", "tiny"])

@@ -126,7 +126,7 @@ class MLIPForce(openmm.Force):
             OpenMMException: if the file is missing or is not a model.
         """
         model = _model(file)
-        _bind.set_model_file(_address(self), os.path.abspath(file))
+        _bind.set_model_file(_address(self), os.path.abspath(model.path))
         _bind.set_model_sha256(_address(self), str(model.metadata["sha256"]))
 
     def getModelSha256(self) -> str:
