@@ -147,7 +147,7 @@ def test_new_parameters_are_used():
 def test_bad_input_is_refused_before_work():
     model = make("small-Si")
     trainer = EngineTrainer(model, "reference", "double")
-    values = trainer.parameters(model).detach()
+    values = trainer.parameters(model)
     values[3] = float("nan")
     with pytest.raises(NumericError, match=r"'radial\.0\.bessel_weight' holds NaN .* at 3"):
         trainer.load(values)

@@ -151,8 +151,9 @@ def test_error_sums_count_known_labels_only(model):
     batch = batch_of(structures())
     errors = label_errors(evaluate(model, batch), batch, model.reference_energies)
     sums = ErrorSums()
-    sums.add(errors, batch)
-    sums.add(errors, batch)
+    counts = Loss(LossConfig()).counts(batch)
+    sums.add(errors, counts)
+    sums.add(errors, counts)
     assert sums.values[:, 2].tolist() == [10, 2 * 3 * (4 + 4 + 3), 2 * 9 * 3]
     summary = sums.summary("valid")
     known = errors[1].detach()[batch.forces_mask > 0]

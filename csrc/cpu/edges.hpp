@@ -195,12 +195,10 @@ CAMLIP_INLINE void radial_rows(const Parameters<T>& p, const LayerData<T>& layer
     }
 }
 
-// Geometry, basis and radial functions of the edges [first, first + count) of a slot.  Lanes
-// beyond count are edges along x without radial functions: they add nothing anywhere.
-// s.row is (kChunk, stride of k); with `transposed`, s.radial and s.derivative are (k, kChunk).
-template <class T, bool kDerivative>
-inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s, int slot,
-                       int first, int count, int max_rank) {
+// Geometry and basis of the edges [first, first + count) of a slot.  Lanes beyond count are edges
+// along x.  Returns the number of edges with them.
+template <class T>
+inline int load_directions(Scratch<T>& s, int slot, int first, int count, int max_rank) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
     const long at = static_cast<long>(slot) * s.capacity + first;
@@ -220,20 +218,35 @@ inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratc
         store<T>(s.direction[2] + e, z * inverse);
         basis_of<T>(x * inverse, y * inverse, z * inverse, max_rank, s.basis + e);
     }
+    return padded;
+}
+
+// (kChunk, stride of k) to (k, kChunk).
+template <class T>
+inline void transpose_radial(int stride, int padded, const T* rows, T* columns) {
+    if (stride < kLanes<T>) {
+        transpose_halves<T>(rows, padded, columns, kChunk);
+    } else {
+        transpose<T>(rows, stride, padded, stride, columns, kChunk);
+    }
+}
+
+// Geometry, basis and radial functions of the edges [first, first + count) of a slot.  Lanes
+// beyond count have no radial functions: they add nothing anywhere.
+// s.row is (kChunk, stride of k); with `transposed`, s.radial and s.derivative are (k, kChunk).
+template <class T, bool kDerivative>
+inline void load_chunk(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s, int slot,
+                       int first, int count, int max_rank) {
+    const long at = static_cast<long>(slot) * s.capacity + first;
+    const int padded = load_directions<T>(s, slot, first, count, max_rank);
     if (sizeof(T) == 4 || p.table_degree == 5) {
         radial_rows<T, kDerivative, 5>(p, layer, s, at, count, padded);
     } else {
         radial_rows<T, kDerivative, 9>(p, layer, s, at, count, padded);
     }
     if constexpr (kDerivative) {
-        const int stride = layer.radial_stride;
-        if (stride < W) {
-            transpose_halves<T>(s.row, padded, s.radial, kChunk);
-            transpose_halves<T>(s.row_derivative, padded, s.derivative, kChunk);
-        } else {
-            transpose<T>(s.row, stride, padded, stride, s.radial, kChunk);
-            transpose<T>(s.row_derivative, stride, padded, stride, s.derivative, kChunk);
-        }
+        transpose_radial<T>(layer.radial_stride, padded, s.row, s.radial);
+        transpose_radial<T>(layer.radial_stride, padded, s.row_derivative, s.derivative);
     }
 }
 

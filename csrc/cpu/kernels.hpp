@@ -132,6 +132,8 @@ struct Scratch {
     // One block of atoms, (components, kBlock, stride)
     T *edge_sums, *a, *b, *d, *a_bar, *invariants, *hidden, *active, *layer1, *hidden_bar;
     T *gates, *gates_bar, *vectors, *vectors_bar;
+    bool with_energies;
+    bool with_forces;  // or virials; without them the adjoints of the geometry are left out
     GradientData<T>* gradient;  // by the parameters, nullptr when it is not wanted
 };
 

@@ -178,14 +178,16 @@ constexpr int kRadialBlock = kLanes<T> == 16 ? 8 : 4;
 // Adjoint of M for one vector of edges and the radial functions k ... k + K - 1.  For every q:
 //     t_k = sum_m M_bar Y_m,   g_bar_k += t_k s_q,   s_bar_q += sum_k t_k g_k,
 //     y_bar_m += sum_k M_bar s_q g_k          (m = 0 is left out: Y_0 is constant)
-template <class T, int M, int K>
+// the last for the forces alone.
+template <class T, int M, int K, bool kForces>
 inline void message_adjoint_block(int num_sent, int radial_padded, const T* bar, long row_stride,
                                   const T* sent, const T* basis, const T* g, T* g_bar, T* sent_bar,
                                   T* basis_bar, bool add_sent, bool add_basis) {
     using V = Vector<T>;
     V y_bar[M], radial_bar[K];
 #pragma GCC unroll 16
-    for (int m = 1; m < M; ++m) y_bar[m] = add_basis ? load<T>(basis_bar + m * kChunk) : V{};
+    for (int m = 1; m < M && kForces; ++m)
+        y_bar[m] = add_basis ? load<T>(basis_bar + m * kChunk) : V{};
 #pragma GCC unroll 8
     for (int k = 0; k < K; ++k) radial_bar[k] = load<T>(g_bar + k * kChunk);
     for (int q = 0; q < num_sent; ++q) {
@@ -205,19 +207,19 @@ inline void message_adjoint_block(int num_sent, int radial_padded, const T* bar,
             const V value = load<T>(g + k * kChunk);
             radial_bar[k] += t[k] * s;
             (k % 2 ? odd : even) += t[k] * value;
-            t[k] = s * value;
+            if constexpr (kForces) t[k] = s * value;
         }
         T* out = sent_bar + q * kChunk;
         store<T>(out, add_sent ? load<T>(out) + (even + odd) : even + odd);
 #pragma GCC unroll 8
-        for (int k = 0; k < K; ++k) {
+        for (int k = 0; k < K && kForces; ++k) {
 #pragma GCC unroll 16
             for (int m = 1; m < M; ++m) y_bar[m] += bar[m * row_stride + k] * t[k];
         }
         bar += radial_padded;
     }
 #pragma GCC unroll 16
-    for (int m = 1; m < M; ++m) store<T>(basis_bar + m * kChunk, y_bar[m]);
+    for (int m = 1; m < M && kForces; ++m) store<T>(basis_bar + m * kChunk, y_bar[m]);
 #pragma GCC unroll 8
     for (int k = 0; k < K; ++k) store<T>(g_bar + k * kChunk, radial_bar[k]);
 }
@@ -252,7 +254,7 @@ inline void side_adjoint_block(int count, int radial_padded, const T* bar, const
 
 // Both for one vector of edges, e ... e + lanes.  The rows of s.radial and of bar beyond the number
 // of radial functions are zero.
-template <class T, int M>
+template <class T, int M, bool kForces>
 inline void sums_adjoint(const Parameters<T>& p, Scratch<T>& s, const T* bar, long row_stride,
                          int e) {
     constexpr int K = kRadialBlock<T>;
@@ -261,11 +263,12 @@ inline void sums_adjoint(const Parameters<T>& p, Scratch<T>& s, const T* bar, lo
         const T* g = s.radial + k * kChunk + e;
         T* g_bar = s.radial_bar + k * kChunk + e;
         for (int n = 0; n < K; ++n) store<T>(g_bar + n * kChunk, Vector<T>{});
-        message_adjoint_block<T, M, K>(p0, kp, bar + k, row_stride, s.features + e, s.basis + e, g,
-                                       g_bar, s.sent_bar + e, s.basis_bar + e, k > 0, k > 0);
-        message_adjoint_block<T, M, K>(p1, kp, bar + p0 * kp + k, row_stride, s.axial + e,
-                                       s.basis + e, g, g_bar, s.sent_bar + p0 * kChunk + e,
-                                       s.basis_bar + e, k > 0, true);
+        message_adjoint_block<T, M, K, kForces>(p0, kp, bar + k, row_stride, s.features + e,
+                                                s.basis + e, g, g_bar, s.sent_bar + e,
+                                                s.basis_bar + e, k > 0, k > 0);
+        message_adjoint_block<T, M, K, kForces>(p1, kp, bar + p0 * kp + k, row_stride, s.axial + e,
+                                                s.basis + e, g, g_bar, s.sent_bar + p0 * kChunk + e,
+                                                s.basis_bar + e, k > 0, true);
         for (int m = 1; m < (p.max_rank >= 2 ? 9 : 4); ++m) {
             const T* rows = bar + m * row_stride + side_column<T>(p, m) + k;
             const int at = (m - 1) * p1 * kChunk + e;
@@ -277,7 +280,7 @@ inline void sums_adjoint(const Parameters<T>& p, Scratch<T>& s, const T* bar, lo
 
 // From the adjoint of s (s.sent_bar) and of the sides (s.side_bar) to that of the node features
 // (s.features_bar) and of the direction (added to `across`), at edges e ... e + lanes.
-template <class T>
+template <class T, bool kForces>
 CAMLIP_INLINE void features_adjoint(const Parameters<T>& p, Scratch<T>& s, int e,
                                     Vector<T>* across) {
     using V = Vector<T>;
@@ -296,9 +299,11 @@ CAMLIP_INLINE void features_adjoint(const Parameters<T>& p, Scratch<T>& s, int e
         V bz = load<T>(side + 2 * next) + axial * z;
         const V vx = load<T>(h1 + n * kChunk), vy = load<T>(h1 + n * kChunk + next);
         const V vz = load<T>(h1 + n * kChunk + 2 * next);
-        across[0] += axial * vx;
-        across[1] += axial * vy;
-        across[2] += axial * vz;
+        if constexpr (kForces) {
+            across[0] += axial * vx;
+            across[1] += axial * vy;
+            across[2] += axial * vz;
+        }
         if (p.max_rank >= 2) {
             const V xy = s2 * load<T>(side + 3 * next), yz = s2 * load<T>(side + 4 * next);
             const V xz = s2 * load<T>(side + 5 * next), w3 = s2 * load<T>(side + 6 * next);
@@ -307,6 +312,12 @@ CAMLIP_INLINE void features_adjoint(const Parameters<T>& p, Scratch<T>& s, int e
             bx += xx * x + xy * y + xz * z;
             by += xy * x + yy * y + yz * z;
             bz += xz * x + yz * y + zz * z;
+            if constexpr (!kForces) {
+                store<T>(h1_bar + n * kChunk, bx);
+                store<T>(h1_bar + n * kChunk + next, by);
+                store<T>(h1_bar + n * kChunk + 2 * next, bz);
+                continue;
+            }
             across[0] += xx * vx + xy * vy + xz * vz;
             across[1] += xy * vx + yy * vy + yz * vz;
             across[2] += xz * vx + yz * vy + zz * vz;
@@ -331,40 +342,54 @@ inline void scatter_features(const Parameters<T>& p, Scratch<T>& s, int slot, in
     }
 }
 
+// One vector of edges, e ... e + lanes.
+template <class T, bool kForces>
+CAMLIP_INLINE void edge_adjoint(const Parameters<T>& p, const LayerData<T>& layer, Scratch<T>& s,
+                                const T* bar, long row_stride, int e) {
+    using V = Vector<T>;
+    if (p.message_rank == 1) {
+        sums_adjoint<T, 4, kForces>(p, s, bar, row_stride, e);
+    } else if (p.message_rank == 2) {
+        sums_adjoint<T, 9, kForces>(p, s, bar, row_stride, e);
+    } else {
+        sums_adjoint<T, 16, kForces>(p, s, bar, row_stride, e);
+    }
+    V along{}, across[3] = {};
+    features_adjoint<T, kForces>(p, s, e, across);
+    if constexpr (!kForces) return;
+    for (int k = 0; k < layer.num_radial; ++k) {
+        along += load<T>(s.derivative + k * kChunk + e) * load<T>(s.radial_bar + k * kChunk + e);
+    }
+    basis_adjoint<T>(load<T>(s.direction[0] + e), load<T>(s.direction[1] + e),
+                     load<T>(s.direction[2] + e), p.message_rank, s.basis_bar + e, kChunk, across);
+    edge_gradient<T>(s, e, along, across);
+}
+
 // bar: adjoint of the rows that messages_forward writes.
 template <class T>
 inline void messages_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int index,
                               long i, int slot, const T* bar, long row_stride) {
-    using V = Vector<T>;
     constexpr int W = kLanes<T>;
     const LayerData<T>& layer = p.layers[index];
     for (int first = 0; first < s.count[slot]; first += kChunk) {
         const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
-        load_chunk<T, true>(p, layer, s, slot, first, count, p.message_rank);
-        load_features<T>(p, job, s, slot, first, count);
-        for (int e = 0; e < count; e += W) {
-            if (p.message_rank == 1) {
-                sums_adjoint<T, 4>(p, s, bar, row_stride, e);
-            } else if (p.message_rank == 2) {
-                sums_adjoint<T, 9>(p, s, bar, row_stride, e);
-            } else {
-                sums_adjoint<T, 16>(p, s, bar, row_stride, e);
-            }
-            V along{}, across[3] = {};
-            for (int k = 0; k < layer.num_radial; ++k) {
-                along +=
-                    load<T>(s.derivative + k * kChunk + e) * load<T>(s.radial_bar + k * kChunk + e);
-            }
-            features_adjoint<T>(p, s, e, across);
-            basis_adjoint<T>(load<T>(s.direction[0] + e), load<T>(s.direction[1] + e),
-                             load<T>(s.direction[2] + e), p.message_rank, s.basis_bar + e, kChunk,
-                             across);
-            edge_gradient<T>(s, e, along, across);
+        const int padded = (count + W - 1) / W * W;
+        if (s.with_forces) {
+            load_chunk<T, true>(p, layer, s, slot, first, count, p.message_rank);
+            load_features<T>(p, job, s, slot, first, count);
+            for (int e = 0; e < count; e += W)
+                edge_adjoint<T, true>(p, layer, s, bar, row_stride, e);
+            scatter_gradients<T>(s, i, slot, first, count);
+        } else {
+            load_chunk<T, false>(p, layer, s, slot, first, count, p.message_rank);
+            transpose_radial<T>(layer.radial_stride, padded, s.row, s.radial);
+            load_features<T>(p, job, s, slot, first, count);
+            for (int e = 0; e < count; e += W)
+                edge_adjoint<T, false>(p, layer, s, bar, row_stride, e);
         }
-        scatter_gradients<T>(s, i, slot, first, count);
         scatter_features<T>(p, s, slot, first, count);
         if (s.gradient) {
-            transpose<T>(s.radial_bar, kChunk, layer.radial_stride, (count + W - 1) / W * W, s.row,
+            transpose<T>(s.radial_bar, kChunk, layer.radial_stride, padded, s.row,
                          layer.radial_stride);
             knots_gradient<T>(p, s, index, slot, first, count, s.row);
         }

@@ -54,6 +54,16 @@ CAMLIP_INLINE void moments_adjoint_block(int num_radial, const T* bar, long row_
     }
 }
 
+// g_bar_k = sum_m Y_m a_bar_mk, spread over the knots.
+template <class T>
+inline void radial_gradient(const Parameters<T>& p, Scratch<T>& s, int slot, int first, int count,
+                            const T* bar, long row_stride) {
+    const int stride = p.layers[0].radial_stride;
+    gemm<T, false>(count, p.num_components, stride / kLanes<T>, {s.basis, 1, kChunk}, bar,
+                   row_stride, s.row, stride);
+    knots_gradient<T>(p, s, 0, slot, first, count, s.row);
+}
+
 template <class T>
 inline void moments_backward(const Parameters<T>& p, Scratch<T>& s, long i, int slot, const T* bar,
                              long row_stride) {
@@ -63,6 +73,11 @@ inline void moments_backward(const Parameters<T>& p, Scratch<T>& s, long i, int 
     const LayerData<T>& layer = p.layers[0];
     for (int first = 0; first < s.count[slot]; first += kChunk) {
         const int count = s.count[slot] - first < kChunk ? s.count[slot] - first : kChunk;
+        if (!s.with_forces) {  // nothing else depends on these edges
+            load_directions<T>(s, slot, first, count, p.max_rank);
+            if (s.gradient) radial_gradient<T>(p, s, slot, first, count, bar, row_stride);
+            continue;
+        }
         load_chunk<T, true>(p, layer, s, slot, first, count, p.max_rank);
         for (int e = 0; e < count; e += W) {
             V along{}, across[3] = {};
@@ -85,12 +100,7 @@ inline void moments_backward(const Parameters<T>& p, Scratch<T>& s, long i, int 
             edge_gradient<T>(s, e, along, across);
         }
         scatter_gradients<T>(s, i, slot, first, count);
-        if (s.gradient) {
-            // g_bar_k = sum_m Y_m a_bar_mk
-            gemm<T, false>(count, p.num_components, layer.radial_stride / W, {s.basis, 1, kChunk},
-                           bar, row_stride, s.row, layer.radial_stride);
-            knots_gradient<T>(p, s, 0, slot, first, count, s.row);
-        }
+        if (s.gradient) radial_gradient<T>(p, s, slot, first, count, bar, row_stride);
     }
 }
 

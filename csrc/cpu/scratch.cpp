@@ -60,6 +60,8 @@ void ThreadMemory<T>::begin(const Parameters<T>& p, int max_neighbors, std::int6
     scratch.energy = 0;
     std::fill(std::begin(scratch.virial), std::end(scratch.virial), 0.0);
     const bool gradients = outputs.gradients();
+    scratch.with_energies = outputs.energy || outputs.atomic_energies;
+    scratch.with_forces = outputs.forces || outputs.virial || outputs.centroid_virial;
     forces.begin(num_total, outputs.forces ? 3 : 0, own_rows);
     forces.use(outputs.forces);
     centroid.begin(num_total, outputs.centroid_virial ? 9 : 0, own_rows);

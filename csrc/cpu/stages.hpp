@@ -51,7 +51,7 @@ inline void sum_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, 
             messages_forward<T>(p, job, s, data, n, out, row_stride);
             continue;
         }
-        if (p.zbl_radii && block.present[n]) {
+        if (p.zbl_radii && block.present[n] && (s.with_energies || s.with_forces)) {
             const double energy = zbl_atom<T>(p, job, s, i, n);
             s.energy += energy;
             if (job.atomic_energies) job.atomic_energies[i] += energy;

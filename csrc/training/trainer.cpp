@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "errors.hpp"
 #include "parameters.hpp"
@@ -75,7 +76,6 @@ void Trainer::compute(const TrainingBatch& batch, const TrainingPoint& point,
     double energy = 0;
     std::vector<Layer> gradient;
     Outputs wanted;
-    wanted.energy = &energy;
     if (point.seeds) {
         seeds_.resize(num_owned);
         for (std::size_t i = 0; i < num_owned; ++i) seeds_[i] = point.seeds[batch.structures()[i]];
@@ -83,6 +83,7 @@ void Trainer::compute(const TrainingBatch& batch, const TrainingPoint& point,
     }
     if (outputs.energies) {
         atomic_energies_.assign(num_owned, 0.0);
+        wanted.energy = &energy;
         wanted.atomic_energies = atomic_energies_.data();
     }
     if (outputs.forces || outputs.virials) {
@@ -90,7 +91,8 @@ void Trainer::compute(const TrainingBatch& batch, const TrainingPoint& point,
         wanted.forces = forces_.data();
     }
     if (outputs.gradient) {
-        gradient = zero_gradient(model_);
+        gradient = gradient_.empty() ? zero_gradient(model_) : std::move(gradient_);
+        gradient_.clear();
         wanted.parameters = &gradient;
     }
     BatchExchange exchange(batch);
@@ -104,9 +106,13 @@ void Trainer::compute(const TrainingBatch& batch, const TrainingPoint& point,
     }
     if (outputs.gradient) {
         double* to = outputs.gradient;
-        for_each_parameter(gradient, [&to](const std::string&, const std::vector<double>& values) {
-            for (const double value : values) *to++ += value;
+        for_each_parameter(gradient, [&to](const std::string&, std::vector<double>& values) {
+            for (double& value : values) {
+                *to++ += value;
+                value = 0;
+            }
         });
+        gradient_ = std::move(gradient);
     }
 }
 

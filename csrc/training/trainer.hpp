@@ -58,6 +58,7 @@ class Trainer {
     std::unique_ptr<Backend> backend_;
     Workspace workspace_;
     std::uint64_t revision_ = 0;
+    std::vector<Layer> gradient_;  // kept from call to call, all zero; or empty
     std::vector<double> positions_, seeds_, atomic_energies_, forces_;
 };
 

@@ -79,22 +79,32 @@ class EngineTrainer:
         self.displacement = DISPLACEMENT[precision]
         self._loaded: Tensor | None = None
 
-    def parameters(self, model: CartesianMoments) -> Tensor:
-        """The parameters of a model as one vector, differentiable, float64, (num_parameters,)."""
+    def tensors(self, model: CartesianMoments) -> list[Tensor]:
+        """The parameters of a model as the engine has them, one after the other, differentiable."""
+        radial = [model.radial, *(cast(Any, layer).radial for layer in model.layers)]
         tensors = model.engine_tensors(detach=False)
         for name, size in zip(self._names, self._sizes, strict=True):
             if name.endswith(".knots"):
                 # A backend that tabulates: the network is differentiated here, at the knots.
-                index = int(name.split(".")[1])
-                radial = model.radial if index == 0 else cast(Any, model.layers[index - 1]).radial
-                row = 3 * model.num_types**2 * radial.output_weight.shape[1]
-                tensors[name] = radial.knots(size // row - 1)
-        return torch.cat([tensors[name].reshape(-1).double() for name in self._names])
+                network = radial[int(name.split(".")[1])]
+                row = 3 * model.num_types**2 * network.output_weight.shape[1]
+                tensors[name] = network.knots(size // row - 1)
+        return [tensors[name] for name in self._names]
+
+    def parameters(self, model: CartesianMoments) -> Tensor:
+        """:meth:`tensors` as one vector without a graph, float64, (num_parameters,)."""
+        with torch.no_grad():
+            return _flat(self.tensors(model))
 
     @staticmethod
     def join(parts: Sequence[Geometry]) -> Geometry:
         """The structures of several batches as one."""
         return Geometry.join(parts)
+
+    @classmethod
+    def twice(cls, geometry: Geometry) -> Geometry:
+        """The same structures twice, for the two ends of a central difference."""
+        return cls.join([geometry, geometry])
 
     def batch(self, batch: Batch) -> Geometry:
         """What the engine needs of a batch."""
@@ -121,17 +131,19 @@ class EngineTrainer:
             model: with the parameters to use.
             batch: float64, on the CPU; an :class:`EngineBatch` need not be prepared again.
             forces: also forces and virials.
-            values: :meth:`parameters` of the model, where they are known already.
+            values: :meth:`parameters` to use instead, without a graph.
 
         Returns:
             As :func:`camlip.models.evaluate`, in float64, without ``atomic_energies``.
         """
-        values = self.parameters(model) if values is None else values
         geometry = batch.geometry if isinstance(batch, EngineBatch) else self.batch(batch)
-        energy, force, virial = cast(
-            tuple[Tensor, Tensor, Tensor],
-            EngineFunction.apply(values, self, geometry, forces),
-        )
+        if values is None:
+            energy, force, virial = cast(
+                tuple[Tensor, Tensor, Tensor],
+                EngineFunction.apply(self, geometry, forces, *self.tensors(model)),
+            )
+        else:
+            energy, force, virial = self.results(values, geometry, forces)
         reference = energy.new_zeros(energy.shape).index_add(
             0, batch.structure_index, model.reference_energies[batch.types]
         )
@@ -141,10 +153,20 @@ class EngineTrainer:
         return results
 
     def load(self, values: Tensor) -> None:
-        """Make these the parameters of the engine, unless they are already."""
-        if self._loaded is None or not torch.equal(values, self._loaded):
+        """Make these the parameters of the engine, unless they are already; never change them."""
+        if self._loaded is not values:
             self._handle.set_parameters(values.numpy())
-            self._loaded = values.clone()
+            self._loaded = values
+
+    def results(
+        self, values: Tensor, geometry: Geometry, forces: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies, forces and virials at the positions of the batch; or energies, and nothing."""
+        self.load(values)
+        wanted = ["energies", "forces", "virials"] if forces else ["energies"]
+        results = self.compute(geometry, Point(), wanted)
+        nothing = values.new_zeros(0)
+        return results["energies"], results.get("forces", nothing), results.get("virials", nothing)
 
     def compute(self, batch: Geometry, point: Point, wanted: list[str]) -> dict[str, Tensor]:
         """Results of :meth:`evaluate` by name: energies, forces, virials, gradient."""
@@ -188,60 +210,59 @@ class Point:
     seeds: NDArray[np.float64] | None = None
 
 
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).double()
+
+
 class EngineFunction(torch.autograd.Function):
     """Parameters to energies (S,), forces (N, 3) and virials (S, 3, 3), in float64."""
 
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, trainer: EngineTrainer, batch: Geometry, forces: bool
+        ctx: Any, trainer: EngineTrainer, geometry: Geometry, forces: bool, *tensors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Evaluate at the positions of the batch."""
-        ctx.trainer, ctx.batch, ctx.forces = trainer, batch, forces
-        ctx.save_for_backward(values)
-        trainer.load(values.detach())
-        wanted = ["energies", "forces", "virials"] if forces else ["energies"]
-        results = trainer.compute(batch, Point(), wanted)
-        nothing = values.new_zeros(0)
-        return results["energies"], results.get("forces", nothing), results.get("virials", nothing)
+        ctx.trainer, ctx.geometry, ctx.forces = trainer, geometry, forces
+        ctx.shapes, ctx.dtype = [t.shape for t in tensors], tensors[0].dtype
+        ctx.values = _flat(tensors)
+        return trainer.results(ctx.values, geometry, forces)
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, energy_bar: Tensor, force_bar: Tensor, virial_bar: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        """Gradient by the parameters from two displaced evaluations."""
-        (values,) = ctx.saved_tensors
-        ctx.trainer.load(values.detach())
-        seeds = energy_bar.numpy()
+    ) -> tuple[Tensor | None, ...]:
+        """Gradient by the parameters from displaced structures."""
+        trainer, geometry, seeds = ctx.trainer, ctx.geometry, energy_bar.numpy()
+        trainer.load(ctx.values)
+        point = Point(seeds=seeds)
         if ctx.forces:
-            forces = force_bar.numpy(), virial_bar.numpy()
-            points = _displaced_points(ctx.trainer.displacement, seeds, *forces)
-        else:
-            points = [Point(seeds=seeds)]
-        results = [ctx.trainer.compute(ctx.batch, point, ["gradient"]) for point in points]
-        return sum((r["gradient"] for r in results), torch.zeros_like(values)), None, None, None
+            moved = _displaced(trainer.displacement, seeds, force_bar.numpy(), virial_bar.numpy())
+            if moved is not None:
+                point, geometry = moved, trainer.twice(geometry)
+        gradient = trainer.compute(geometry, point, ["gradient"])["gradient"].to(ctx.dtype)
+        parts = gradient.split([shape.numel() for shape in ctx.shapes])
+        found = [part.view(shape) for part, shape in zip(parts, ctx.shapes, strict=True)]
+        return None, None, None, *found
 
 
-def _displaced_points(
+def _displaced(
     displacement: float,
     energy_bar: NDArray[np.float64],
     force_bar: NDArray[np.float64],
     virial_bar: NDArray[np.float64],
-) -> list[Point]:
-    """Where the gradients are to be summed; one point when no force or virial matters."""
+) -> Point | None:
+    """Both ends of the central difference, one after the other; None when nothing moves."""
     # W_ab = -dE/ds_ab and symmetric; the strain that the engine takes is symmetric as well.
     strain = (virial_bar + virial_bar.swapaxes(1, 2)) / 2
     # An edge of this length moves by the strain as far as an atom by its displacement.
     reach = 3.0
     size = max(np.abs(force_bar).max(initial=0.0), reach * np.abs(strain).max(initial=0.0))
     if size == 0:
-        return [Point(seeds=energy_bar)]
+        return None
     eps = displacement / size
-    return [
-        Point(
-            displacements=sign * eps * force_bar,
-            strains=sign * eps * strain,
-            seeds=energy_bar / 2 - sign / (2 * eps),
-        )
-        for sign in (1.0, -1.0)
-    ]
+    return Point(
+        displacements=np.concatenate([eps * force_bar, -eps * force_bar]),
+        strains=np.concatenate([eps * strain, -eps * strain]),
+        seeds=np.concatenate([energy_bar / 2 - 0.5 / eps, energy_bar / 2 + 0.5 / eps]),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,8 +48,7 @@ class EngineBackend:
 
     def evaluator(self, model: CartesianMoments) -> Callable[[Batch], Results]:
         """Results without a graph."""
-        with torch.no_grad():
-            values = self.trainer.parameters(model)
+        values = self.trainer.parameters(model)
 
         def run(batch: Batch) -> Results:
             with torch.no_grad():
@@ -79,7 +77,8 @@ class PackedStructures:
     def __init__(self, dataset: AnyDataset, trainer: EngineTrainer, dtype: torch.dtype) -> None:
         self.dataset, self.trainer, self.dtype = dataset, trainer, dtype
         self.keep = int(dataset.num_edges.sum()) <= KEPT_EDGES
-        self._parts: dict[int, _Part] = {}
+        self._kept: dict[int, Geometry] = {}
+        self._labels: Batch | None = None
 
     def batches(self, index_lists: Sequence[list[int]]) -> Iterator[Batch]:
         """Batches in the given order; while one is used the next is prepared."""
@@ -95,32 +94,55 @@ class PackedStructures:
 
     def batch(self, indices: Sequence[int]) -> EngineBatch:
         """One batch: its labels for torch, its geometry for the engine."""
-        parts = [self._part(k) for k in indices]
-        labels = collate([part.labels for part in parts]).to(dtype=self.dtype)
-        return EngineBatch.of(labels, self.trainer.join([part.geometry for part in parts]))
+        geometry = self.trainer.join([self._geometry(k) for k in indices])
+        if self.keep:
+            labels = select(self._all_labels(), indices)
+        else:
+            items = [_without_edges(self.dataset[k]) for k in indices]
+            labels = collate(items).to(dtype=self.dtype)
+        return EngineBatch.of(labels, geometry)
 
-    def _part(self, index: int) -> _Part:
-        part = self._parts.get(index)
-        if part is None:
-            item = self.dataset[index]
-            try:
-                geometry = self.trainer.batch(collate([item]))
-            except NumericError as error:
-                name = item.structure.source or f"structure {index}"
-                raise TrainingError(
-                    f"{name}: positions are not finite, or something else in it is not "
-                    f"({error}); look at it with `camlip data`"
-                ) from error
-            part = _Part(_without_edges(item), geometry)
-            if self.keep:
-                self._parts[index] = part
-        return part
+    def _geometry(self, index: int) -> Geometry:
+        if index in self._kept:
+            return self._kept[index]
+        item = self.dataset[index]
+        try:
+            geometry = self.trainer.batch(collate([item]))
+        except NumericError as error:
+            name = item.structure.source or f"structure {index}"
+            raise TrainingError(
+                f"{name}: positions are not finite, or something else in it is not ({error}); "
+                "look at it with `camlip data`"
+            ) from error
+        if self.keep:
+            self._kept[index] = geometry
+        return geometry
+
+    def _all_labels(self) -> Batch:
+        if self._labels is None:
+            items = [_without_edges(self.dataset[k]) for k in range(len(self.dataset))]
+            self._labels = collate(items).to(dtype=self.dtype)
+        return self._labels
 
 
-@dataclass(frozen=True)
-class _Part:
-    labels: Item
-    geometry: Geometry
+def select(batch: Batch, indices: Sequence[int]) -> Batch:
+    """Some structures of a batch that has no edges, in the given order."""
+    chosen = torch.tensor(indices)
+    sizes = batch.num_atoms[chosen]
+    ends = sizes.cumsum(0)
+    structure = torch.repeat_interleave(torch.arange(len(indices)), sizes)
+    first = batch.num_atoms.cumsum(0)[chosen] - ends
+    rows = first[structure] + torch.arange(len(structure))
+    of_atoms = ("positions", "types", "forces", "forces_mask")
+    of_edges = ("edge_index", "edge_shifts")
+    fields: dict[str, torch.Tensor] = {"structure_index": structure, "num_atoms": sizes}
+    for field in dataclasses.fields(batch):
+        value: torch.Tensor = getattr(batch, field.name)
+        if field.name in of_edges:
+            fields[field.name] = value
+        elif field.name not in fields:
+            fields[field.name] = value[rows if field.name in of_atoms else chosen]
+    return Batch(**fields)
 
 
 def _without_edges(item: Item) -> Item:

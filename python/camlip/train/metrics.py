@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from camlip.data import Batch
-from camlip.train.loss import TERMS, stress_mask
+from camlip.train.loss import TERMS
 
 
 class ErrorSums:
@@ -22,18 +21,19 @@ class ErrorSums:
         self.values = torch.zeros(3, 3, dtype=torch.float64, device=device)
 
     @torch.no_grad()
-    def add(self, errors: tuple[Tensor, Tensor, Tensor], batch: Batch) -> None:
-        """Take in errors from :func:`camlip.train.loss.label_errors`."""
-        counts = (
-            batch.energy_mask.double().sum(),
-            3 * batch.forces_mask.double().sum(),
-            9 * stress_mask(batch).double().sum(),
-        )
-        rows = [
-            torch.stack([e.abs().sum(dtype=torch.float64), (e.double() ** 2).sum(), n])
-            for e, n in zip(errors, counts, strict=True)
-        ]
-        self.values += torch.stack(rows)
+    def add(self, errors: tuple[Tensor, Tensor, Tensor], counts: Tensor) -> None:
+        """Take in errors from :func:`camlip.train.loss.label_errors`.
+
+        Args:
+            errors: 0 where there is no label.
+            counts: number of labels, from :meth:`camlip.train.loss.Loss.counts`.
+        """
+        sums = []
+        for error in errors:
+            exact = error.double()
+            sums += [exact.abs().sum(), exact.square().sum()]
+        self.values[:, :2] += torch.stack(sums).view(3, 2)
+        self.values[:, 2] += counts
 
     def summary(self, prefix: str) -> dict[str, float]:
         """``{prefix}_energy_mae`` and so on, NaN where there is no label."""

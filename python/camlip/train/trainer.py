@@ -180,15 +180,11 @@ class Trainer:
         """One optimizer step; all processes do it together."""
         state, processes = self.state, self.processes
         minutes = self._minutes() if processes.is_main else 0.0
-        shared = torch.cat(
-            [
-                self.loss.counts(batch),
-                torch.tensor([minutes, float(self._stop)], device=self.device).double(),
-            ]
-        )
-        processes.sum(shared)
-        counts = shared[:3]
+        own_counts = counts = self.loss.counts(batch)
         if processes.world_size > 1:
+            told = torch.tensor([minutes, float(self._stop)], device=self.device).double()
+            shared = processes.sum(torch.cat([own_counts, told]))
+            counts = shared[:3]
             minutes, self._stop = float(shared[3]), bool(shared[4] > 0)
         done = self.progress()
         self._enter_stage(self.schedule.stage(done))
@@ -218,9 +214,9 @@ class Trainer:
         state.step += 1
         self.ema.update(state.step)
         with torch.no_grad():
-            self.train_errors.add(errors, batch)
+            self.train_errors.add(errors, own_counts)
             self.train_sums += sums.double()
-            self.train_counts += self.loss.counts(batch)
+            self.train_counts += own_counts
         state.batch += 1
         state.minutes = minutes
         return float(loss.detach())

@@ -61,10 +61,11 @@ class Validator:
         for batch in self._batches():
             results = evaluate(batch)
             found = label_errors(results, batch, model.reference_energies)
-            errors.add(found, batch)
+            known = self.loss.counts(batch)
+            errors.add(found, known)
             with torch.no_grad():
                 sums += self.loss.sums(found, batch).double()
-                counts += self.loss.counts(batch)
+                counts += known
         for values in (errors.values, sums, counts):
             self.processes.sum(values)
         return float(self.loss.combine(sums, counts, energy_factor)), errors
