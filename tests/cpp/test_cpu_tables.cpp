@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The radial tables of the CPU backend against the network as the reference backend evaluates it:
 // another code, without series.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -48,10 +49,10 @@ Deviation deviation(const Model& model, const SeriesKernels& kernels, int layer,
                         table[static_cast<std::size_t>((n * (2 * order + 2) + power) * stride + k)];
                 }
                 const auto at = static_cast<std::size_t>(k);
-                found.value = std::fmax(found.value, std::fabs(value - g[at]));
-                found.slope = std::fmax(found.slope, std::fabs(slope / h - dg[at]));
-                scale.value = std::fmax(scale.value, std::fabs(g[at]));
-                scale.slope = std::fmax(scale.slope, std::fabs(dg[at]));
+                found.value = std::max(found.value, std::fabs(value - g[at]));
+                found.slope = std::max(found.slope, std::fabs(slope / h - dg[at]));
+                scale.value = std::max(scale.value, std::fabs(g[at]));
+                scale.slope = std::max(scale.slope, std::fabs(dg[at]));
             }
         }
     }
