@@ -128,3 +128,37 @@ def test_snap_at_tiny_size(peers, tmp_path):
     assert found["measured"]["peer"]["facts"]["energy"] == pytest.approx(-5.4, abs=0.3)
     assert found["rows"]["small"]["ratio"] > found["rows"]["medium"]["ratio"] > 1.0
     assert "Si_Zuo" in readme.read_text()
+
+
+def run(script: str, *options: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / script), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_stages_are_compared_with_the_core():
+    lines = run(
+        "engine_speed.py", "--presets", "medium", "--stages", "--cells", "2", "--repeats", "2"
+    ).splitlines()
+    assert "28.0 within the cutoff" in lines[0]
+    rows = {line[:20].strip(): [float(x) for x in line[20:].split()[:4]] for line in lines[3:]}
+    assert {"messages", "messages adjoint", "products", "all"} < rows.keys()
+    # 16 components of 64 channels, C x C for each: two layers, once each
+    assert rows["contraction"][1] == pytest.approx(2 * 16 * 64 * 64 / 1000, abs=0.1)
+    assert sum(rows[name][1] for name in rows if name != "all") == pytest.approx(
+        rows["all"][1], abs=1.0
+    )
+
+
+def test_two_threads_are_compared_with_one(tmp_path):
+    file = tmp_path / "scaling.json"
+    file.write_text('{"memory": "kept"}')
+    options = ["--presets", "small", "--parts", "engine", "--cells", "4", "--rounds", "2"]
+    run("scaling.py", *options, "--json", str(file))
+    found = json.loads(file.read_text())
+    assert found["memory"] == "kept"
+    row = found["efficiency"]["small, engine, 2 threads"]
+    assert row["atoms"] == 512
+    assert row["efficiency_processor"] > 0
+    assert len(row["wall_seconds"]) == 2
