@@ -4,12 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import bulk
 
 import camlip
 from camlip import MLIPCalculator
-from camlip.engine import BackendError, Engine
-from model_zoo import zoo
+from camlip.engine import PROPERTIES, BackendError, Engine, Model, Neighbors
+from camlip.parity import DOUBLE, MIXED, compare, engine_evaluator, sampled_types
+from camlip.structures import sample_structures
+from model_zoo import SHAPES, zoo
 
 LIBRARY = Path(camlip.__file__).parent / "lib" / "libcamlip_cuda.so"
 
@@ -32,6 +37,21 @@ def file(tmp_path):
 
 NO_DEVICE = why_no_device()
 without_device = pytest.mark.skipif(not NO_DEVICE, reason="there is a CUDA device")
+
+
+def disordered(size: int, pbc=True) -> Atoms:
+    """Si and O on a jittered, slightly skewed grid; fast for any number of atoms."""
+    side = int(np.ceil(size ** (1 / 3) - 1e-9))
+    rng = np.random.default_rng(size)
+    grid = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[:size]
+    cell = 2.4 * side * np.array([[1.0, 0, 0], [0.1, 1, 0], [-0.2, 0.1, 1]])
+    positions = (grid / side) @ cell + rng.uniform(-0.3, 0.3, (size, 3))
+    return Atoms(np.resize([14, 8], size), positions=positions, cell=cell, pbc=pbc)
+
+
+def on_device(test):
+    """Marks a test that runs kernels."""
+    return pytest.mark.gpu(pytest.mark.skipif(bool(NO_DEVICE), reason=NO_DEVICE)(test))
 
 
 @without_device
@@ -74,3 +94,115 @@ print(before, loaded())
         [sys.executable, "-c", code, file], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", str(LIBRARY.exists())]
+
+
+def arguments(model: Model, atoms: Atoms):
+    box = atoms.cell.array if atoms.pbc.any() else None
+    return atoms.positions, model.types(atoms.numbers), box, atoms.pbc.tolist()
+
+
+@on_device
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_agrees_with_the_reference(name, precision):
+    shape = zoo(name)
+    active = sampled_types(shape.model)
+    exact = engine_evaluator(shape.engine("reference", "double", active_types=active))
+    found = engine_evaluator(shape.engine("cuda", precision, active_types=active))
+    limits = DOUBLE if precision == "double" else MIXED
+    for kind, atoms in sample_structures(shape.model.atomic_numbers, seed=5).items():
+        difference = compare(kind, [atoms], exact, found, limits)
+        assert difference.passed, difference
+
+
+@on_device
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_every_run_gives_the_same_bits(precision):
+    shape = zoo("tiny")
+    structures = sample_structures([8, 14], seed=3)
+    for atoms in [*structures.values(), disordered(3000)]:
+        if len(atoms) == 0:
+            continue
+        results = []
+        for copy in range(3):
+            engine = Engine(shape.model, "cuda", precision)
+            for _ in range(1 + copy):  # the first step, a recorded one, a replayed one
+                result = engine.compute_system(*arguments(shape.model, atoms), PROPERTIES)
+            results.append(result)
+        for other in results[1:]:
+            for key, value in results[0].items():
+                np.testing.assert_array_equal(other[key], value, err_msg=key)
+
+
+@on_device
+@pytest.mark.parametrize("size", [40, 300, 4000])
+@pytest.mark.parametrize("pbc", [True, False, [True, False, True]])
+def test_the_list_of_the_device_is_complete(size, pbc):
+    """Energies of atoms with its own list are those with the engine's."""
+    shape = zoo("tiny")
+    atoms = disordered(size, pbc)
+    positions, types, cell, periodic = arguments(shape.model, atoms)
+    listed = Neighbors(shape.model.cutoff, 0.3).update(positions, cell, periodic)
+    width = shape.model.exchange_width
+
+    def forward(features):
+        features[len(atoms) :] = features[listed.ghost_owner]
+
+    def reverse(features):
+        np.add.at(features, listed.ghost_owner, features[len(atoms) :])
+
+    engine = Engine(shape.model, "cuda", "double")
+    own = engine.compute_system(positions, types, cell, periodic, PROPERTIES)
+    given = engine.compute(
+        listed.positions,
+        np.concatenate([types, types[listed.ghost_owner]]),
+        len(atoms),
+        listed.offsets,
+        listed.indices,
+        forward,
+        reverse,
+        PROPERTIES,
+    )
+    forces = given["forces"][: len(atoms)].copy()
+    np.add.at(forces, listed.ghost_owner, given["forces"][len(atoms) :])
+    assert width > 0
+    np.testing.assert_allclose(own["atomic_energies"], given["atomic_energies"], rtol=1e-11)
+    np.testing.assert_allclose(own["forces"], forces, rtol=0, atol=1e-9 * np.abs(forces).max())
+    np.testing.assert_allclose(own["virial"], given["virial"], rtol=0, atol=1e-9 * len(atoms))
+
+
+@on_device
+@pytest.mark.parametrize("size", [18, 1000])
+def test_moving_atoms_keep_energies_right_and_memory_constant(size):
+    shape = zoo("tiny")
+    atoms = disordered(size)
+    engine = Engine(shape.model, "cuda", "double")
+    reference = shape.engine("cpu", "double")
+    velocities = np.random.default_rng(8).normal(scale=0.02, size=atoms.positions.shape)
+    held = 0
+    for step in range(200):
+        atoms.positions += velocities * np.cos(0.1 * step)
+        if step % 60 == 30:
+            atoms.wrap()
+        found = engine.compute_system(*arguments(shape.model, atoms))
+        if step % 20 == 0:
+            expected = reference.compute_system(*arguments(shape.model, atoms))
+            assert found["energy"] == pytest.approx(expected["energy"], rel=1e-9)
+        if step == 100:
+            held = engine.info.memory_bytes
+    assert engine.info.memory_bytes < 1.5 * held
+
+
+@on_device
+def test_tiles_of_atoms_agree_with_the_cpu():
+    """More atoms than a tile of the workspace (32768) holds."""
+    shape = zoo("medium-Si")
+    atoms = bulk("Si", cubic=True).repeat(17)
+    atoms.rattle(0.05, seed=1)
+    found, expected = (
+        Engine(shape.model, backend, "mixed").compute_system(*arguments(shape.model, atoms))
+        for backend in ("cuda", "cpu")
+    )
+    assert found["energy"] == pytest.approx(expected["energy"], abs=1e-6 * len(atoms))
+    largest = np.abs(expected["forces"]).max()
+    np.testing.assert_allclose(found["forces"], expected["forces"], rtol=0, atol=2e-5 * largest)
