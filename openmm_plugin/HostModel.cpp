@@ -15,6 +15,8 @@ namespace camlip_openmm {
 
 namespace {
 
+static_assert(sizeof(Vec3) == 3 * sizeof(double), "arrays of Vec3 are read as arrays of double");
+
 [[noreturn]] void fail(const std::string& message) {
     throw OpenMMException("MLIPForce: " + message);
 }
@@ -129,6 +131,10 @@ void HostModel::set_atoms(const System& system, const MLIPForce& force) {
         types.push_back(static_cast<int32_t>(found - info.atomic_numbers));
     }
     particles_ = std::move(particles);
+    forces_are_zero_ = false;
+    all_particles_ = static_cast<int>(particles_.size()) == num_particles;
+    for (size_t k = 0; k < particles_.size(); ++k)
+        all_particles_ = all_particles_ && particles_[k] == static_cast<int>(k);
     types_ = std::move(types);
 }
 
@@ -162,12 +168,19 @@ double HostModel::compute(const std::vector<Vec3>& positions, const Vec3* box, d
                           std::vector<Vec3>* forces, std::vector<double>* atomic_energies) {
     const size_t n = particles_.size();
     positions_.resize(3 * n);
-    for (size_t k = 0; k < n; ++k) {
-        const Vec3& position = positions[static_cast<size_t>(particles_[k])];
-        for (int a = 0; a < 3; ++a) positions_[3 * k + a] = position[a] / nmPerAngstrom;
+    // Divisions would take as long as all the rest of this function.
+    const double length = 1 / nmPerAngstrom;
+    if (all_particles_) {
+        const double* from = reinterpret_cast<const double*>(positions.data());
+        for (size_t m = 0; m < 3 * n; ++m) positions_[m] = length * from[m];
+    } else {
+        for (size_t k = 0; k < n; ++k) {
+            const Vec3& position = positions[static_cast<size_t>(particles_[k])];
+            for (int a = 0; a < 3; ++a) positions_[3 * k + a] = length * position[a];
+        }
     }
     double cell[9];
-    for (int a = 0; periodic_ && a < 9; ++a) cell[a] = box[a / 3][a % 3] / nmPerAngstrom;
+    for (int a = 0; periodic_ && a < 9; ++a) cell[a] = length * box[a / 3][a % 3];
 
     camlip_system system{};
     system.struct_size = sizeof(system);
@@ -182,7 +195,8 @@ double HostModel::compute(const std::vector<Vec3>& positions, const Vec3* box, d
     results.struct_size = sizeof(results);
     results.energy = &energy;
     if (forces) {
-        forces_.assign(3 * n, 0.0);
+        if (!forces_are_zero_) forces_.assign(3 * n, 0.0);
+        forces_are_zero_ = false;
         results.forces = forces_.data();
     }
     if (atomic_energies) {
@@ -193,10 +207,15 @@ double HostModel::compute(const std::vector<Vec3>& positions, const Vec3* box, d
 
     if (forces) {
         const double unit = scale * kJPerMolPerEV / nmPerAngstrom;
-        for (size_t k = 0; k < n; ++k) {
+        double* all = all_particles_ ? reinterpret_cast<double*>(forces->data()) : nullptr;
+        for (size_t m = 0; all && m < 3 * n; ++m) all[m] += unit * forces_[m];
+        for (size_t k = 0; !all && k < n; ++k) {
             Vec3& force = (*forces)[static_cast<size_t>(particles_[k])];
             for (int a = 0; a < 3; ++a) force[a] += unit * forces_[3 * k + a];
         }
+        // For the next step, while they are in the cache.
+        std::fill(forces_.begin(), forces_.end(), 0.0);
+        forces_are_zero_ = true;
     }
     if (atomic_energies)
         for (double& value : *atomic_energies) value *= kJPerMolPerEV;

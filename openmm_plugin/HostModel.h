@@ -50,7 +50,9 @@ class CAMLIP_OPENMM_EXPORT HostModel {
     std::unique_ptr<camlip_model, Free> model_;
     std::unique_ptr<camlip_engine, Free> engine_;  // goes before the model
     std::vector<int> particles_;
+    bool all_particles_ = false;  // of the System, in their order
     std::vector<int32_t> types_, active_types_;
+    bool forces_are_zero_ = false;
     std::vector<double> positions_, forces_;  // Angstrom, eV/Angstrom
 };
 
