@@ -117,7 +117,7 @@ def test_what_must_be_given(model):
     ("option", "text"),
     [
         ({"precision": "half"}, "precision: value 'half', expected mixed or double"),
-        ({"backend": "cuda"}, "backend 'cuda': not built into this engine"),
+        ({"backend": "cuda"}, "backend 'cuda': (not built|cannot open|no CUDA)"),
         ({"backend": "gpu"}, "backend 'gpu'|backend: .*'gpu'"),
     ],
 )
