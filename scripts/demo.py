@@ -320,7 +320,7 @@ def table(errors: dict, agreement: dict, constant: dict, moving: dict) -> list[t
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "demo")
-    parser.add_argument("--minutes", type=float, default=4.0, help="time to train")
+    parser.add_argument("--minutes", type=float, default=3.0, help="time to train")
     parser.add_argument("--picoseconds", type=float, default=10.0, help="length of the liquid run")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()

@@ -155,3 +155,17 @@ def test_bad_input_is_refused_before_work():
     batch.edge_index[1, 0] = 10_000
     with pytest.raises(ArgumentError, match="edge 0 goes from atom 0 to 10000"):
         trainer.batch(batch)
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("mixed", 3e-3), ("double", 1e-6)])
+def test_the_error_of_the_difference_is_watched(precision, limit, caplog):
+    model = make("medium-4")
+    trainer = EngineTrainer(model, "cpu", precision, 1)
+    gradients(model, trainer.evaluate(model, make_batch(model)))
+    assert 0 < trainer.difference_error < limit
+    assert caplog.text == ""
+    trainer.num_gradients = 0
+    trainer.displacement = 0.3
+    gradients(model, trainer.evaluate(model, make_batch(model)))
+    assert trainer.difference_error > limit
+    assert "half the displacement changes the gradient by" in caplog.text

@@ -14,6 +14,7 @@ Two evaluations give both terms, by the seeds c_s/2 -+ 1/(2 eps).
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -33,6 +34,12 @@ from camlip.models import CartesianMoments
 # Largest displacement of an atom in Angstrom: the error of the central difference grows with its
 # square, that of rounding with its inverse.
 DISPLACEMENT = {"mixed": 1e-3, "double": 3e-6}
+# One of so many gradients is compared with that of half the displacement; a larger change, relative
+# to the norm, is worth a warning.
+CHECKED_GRADIENTS = 1000
+DIFFERENCE_LIMIT = {"mixed": 3e-3, "double": 1e-6}
+
+logger = logging.getLogger("camlip.train")
 
 
 # Positions and edges of some structures, prepared for the engine.
@@ -57,6 +64,8 @@ class EngineTrainer:
     Attributes:
         num_parameters: length of the vector of parameters.
         displacement: of the central difference, Angstrom.
+        difference_error: change of the gradient when the displacement is halved, relative to its
+            norm, as last checked.
 
     Raises:
         BackendError: the backend cannot train.
@@ -77,7 +86,24 @@ class EngineTrainer:
         self._sizes = [b[1] - a[1] for a, b in itertools.pairwise(tensors)]
         self.num_parameters = tensors[-1][1]
         self.displacement = DISPLACEMENT[precision]
+        self.precision = precision
+        self.num_gradients = 0
+        self.difference_error = 0.0
         self._loaded: Tensor | None = None
+        self._warned = False
+        self._inside = torch.ones(self.num_parameters, dtype=torch.bool)
+        for (name, start), size in zip(tensors[:-1], self._sizes, strict=True):
+            if name.endswith(".knots"):
+                # The network is zero at the cutoff whatever its weights: that knot's gradient,
+                # which jumps when an edge is moved across the cutoff, reaches none of them.
+                shape = (model.num_types**2, self._num_knots(model, name, size), -1)
+                self._inside[start : start + size].view(shape)[:, -1] = False
+
+    @staticmethod
+    def _num_knots(model: CartesianMoments, name: str, size: int) -> int:
+        config, first = model.config, name.split(".")[1] == "0"
+        num_radial = config.num_radial if first else config.num_message_radial
+        return size // (3 * model.num_types**2 * num_radial)
 
     def tensors(self, model: CartesianMoments) -> list[Tensor]:
         """The parameters of a model as the engine has them, one after the other, differentiable."""
@@ -87,8 +113,7 @@ class EngineTrainer:
             if name.endswith(".knots"):
                 # A backend that tabulates: the network is differentiated here, at the knots.
                 network = radial[int(name.split(".")[1])]
-                row = 3 * model.num_types**2 * network.output_weight.shape[1]
-                tensors[name] = network.knots(size // row - 1)
+                tensors[name] = network.knots(self._num_knots(model, name, size) - 1)
         return [tensors[name] for name in self._names]
 
     def parameters(self, model: CartesianMoments) -> Tensor:
@@ -168,6 +193,39 @@ class EngineTrainer:
         nothing = values.new_zeros(0)
         return results["energies"], results.get("forces", nothing), results.get("virials", nothing)
 
+    def difference(
+        self,
+        energy_bar: NDArray[np.float64],
+        force_bar: NDArray[np.float64],
+        virial_bar: NDArray[np.float64],
+        geometry: Geometry,
+    ) -> Tensor:
+        """Gradient of a loss with these derivatives, (num_parameters,); watches its error."""
+
+        def gradient(displacement: float) -> Tensor:
+            point = _displaced(displacement, energy_bar, force_bar, virial_bar)
+            if point is None:
+                return self.compute(geometry, Point(seeds=energy_bar), ["gradient"])["gradient"]
+            return self.compute(self.twice(geometry), point, ["gradient"])["gradient"]
+
+        found = gradient(self.displacement)
+        if self.num_gradients % CHECKED_GRADIENTS == 0:
+            change = (gradient(self.displacement / 2) - found)[self._inside].norm()
+            size = float(found[self._inside].norm())
+            self.difference_error = float(change) / size if size > 0 else 0.0
+            if self.difference_error > DIFFERENCE_LIMIT[self.precision] and not self._warned:
+                self._warned = True
+                logger.warning(
+                    "training: half the displacement changes the gradient by %.1g of its norm, "
+                    "expected at most %g; the forces may be too large for precision '%s': train "
+                    "with train.dtype=float64 or train.backend=torch",
+                    self.difference_error,
+                    DIFFERENCE_LIMIT[self.precision],
+                    self.precision,
+                )
+        self.num_gradients += 1
+        return found
+
     def compute(self, batch: Geometry, point: Point, wanted: list[str]) -> dict[str, Tensor]:
         """Results of :meth:`evaluate` by name: energies, forces, virials, gradient."""
         arrays = self._handle.compute(
@@ -235,12 +293,11 @@ class EngineFunction(torch.autograd.Function):
         """Gradient by the parameters from displaced structures."""
         trainer, geometry, seeds = ctx.trainer, ctx.geometry, energy_bar.numpy()
         trainer.load(ctx.values)
-        point = Point(seeds=seeds)
         if ctx.forces:
-            moved = _displaced(trainer.displacement, seeds, force_bar.numpy(), virial_bar.numpy())
-            if moved is not None:
-                point, geometry = moved, trainer.twice(geometry)
-        gradient = trainer.compute(geometry, point, ["gradient"])["gradient"].to(ctx.dtype)
+            gradient = trainer.difference(seeds, force_bar.numpy(), virial_bar.numpy(), geometry)
+        else:
+            gradient = trainer.compute(geometry, Point(seeds=seeds), ["gradient"])["gradient"]
+        gradient = gradient.to(ctx.dtype)
         parts = gradient.split([shape.numel() for shape in ctx.shapes])
         found = [part.view(shape) for part, shape in zip(parts, ctx.shapes, strict=True)]
         return None, None, None, *found
