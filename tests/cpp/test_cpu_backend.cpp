@@ -8,91 +8,16 @@
 
 #include "architectures/cartesian_moments.hpp"
 #include "check.hpp"
+#include "cluster.hpp"
 #include "cpu/backend_cpu.hpp"
 #include "errors.hpp"
 #include "random_model.hpp"
 #include "reference/backend_reference.hpp"
 
 using namespace camlip;
+using namespace cluster;
 
 namespace {
-
-// A cluster without ghosts, a full neighbor list that reaches beyond the cutoff.
-struct Cluster {
-    std::vector<double> positions;
-    std::vector<std::int32_t> types, indices;
-    std::vector<std::int64_t> offsets;
-
-    Cluster(int count, double spacing, double reach, unsigned seed) {
-        std::mt19937_64 engine(seed);
-        std::uniform_real_distribution<double> noise(-0.25, 0.25);
-        int side = 1;
-        while (side * side * side < count) ++side;
-        for (int n = 0; n < count; ++n) {
-            for (const int place : {n % side, n / side % side, n / side / side})
-                positions.push_back(spacing * (place + noise(engine)));
-            types.push_back(n % 7 == 3 ? -1 : n % 2);
-        }
-        offsets.push_back(0);
-        for (int i = 0; i < count; ++i) {
-            for (int j = 0; j < count; ++j) {
-                double square = 0;
-                for (int a = 0; a < 3; ++a) {
-                    const double d = positions[static_cast<std::size_t>(3 * j + a)] -
-                                     positions[static_cast<std::size_t>(3 * i + a)];
-                    square += d * d;
-                }
-                if (i != j && square < reach * reach) indices.push_back(j);
-            }
-            offsets.push_back(static_cast<std::int64_t>(indices.size()));
-        }
-    }
-};
-
-struct Results {
-    double energy = 0;
-    std::vector<double> atomic_energies, forces, virial, centroid_virial;
-};
-
-class NoGhosts final : public Exchange {
-    void forward(double*, int) override {}
-    void reverse(double*, int) override {}
-};
-
-Results compute(const Model& model, Backend& backend, const Cluster& cluster,
-                bool gradients = true) {
-    const std::size_t count = cluster.types.size();
-    Results r{0, std::vector<double>(count), std::vector<double>(3 * count), std::vector<double>(9),
-              std::vector<double>(9 * count)};
-    Atoms atoms;
-    atoms.num_owned = static_cast<std::int64_t>(count);
-    atoms.positions = cluster.positions.data();
-    atoms.types = cluster.types.data();
-    const NeighborList list{cluster.offsets.data(), cluster.indices.data(), 1};
-    Outputs outputs{&r.energy, r.atomic_energies.data(), nullptr, nullptr, nullptr};
-    if (gradients) {
-        outputs.forces = r.forces.data();
-        outputs.virial = r.virial.data();
-        outputs.centroid_virial = r.centroid_virial.data();
-    }
-    NoGhosts exchange;
-    Workspace workspace;
-    run_cartesian_moments(model, backend, atoms, list, outputs, exchange, workspace);
-    return r;
-}
-
-double largest(const std::vector<double>& v) {
-    double m = 0;
-    for (const double x : v) m = std::max(m, std::fabs(x));
-    return m;
-}
-
-// Largest |a - b| relative to the largest |b|.
-double gap(const std::vector<double>& a, const std::vector<double>& b) {
-    double m = 0;
-    for (std::size_t n = 0; n < a.size(); ++n) m = std::max(m, std::fabs(a[n] - b[n]));
-    return m / std::max(1e-3, largest(b));
-}
 
 BackendOptions options(Precision precision, const std::string& simd, int threads = 1) {
     BackendOptions o;
