@@ -32,7 +32,7 @@ struct Atoms {
     std::int64_t num_ghost = 0;
     const double* positions = nullptr;    // (N + G, 3), Angstrom
     const std::int32_t* types = nullptr;  // (N + G), -1 .. T-1
-    bool on_device = false;               // all arrays of the call are in device memory
+    bool on_device = false;               // positions, lists and Outputs are in device memory
     void* stream = nullptr;
     // A whole system without ghosts, for a backend that makes its own list: none comes with the
     // call, and h and h_bar are null, because nobody exchanges them.
@@ -68,11 +68,14 @@ struct Outputs {
 
 enum class Precision { kMixed, kDouble };
 
+// The device of the CUDA context that is current to the calling thread, in that context.
+constexpr int kCurrentContext = -1;
+
 struct BackendOptions {
     Precision precision = Precision::kMixed;
     int num_threads = 0;            // 0 = what OpenMP would use
     std::string simd = "auto";      // "auto", "avx512", "avx2", "baseline"
-    int device = 0;                 // of an accelerator
+    int device = 0;                 // of an accelerator, or kCurrentContext
     double skin = 0;                // of lists that the backend makes, Angstrom
     std::vector<int> active_types;  // ascending, never empty; no other type will appear
 };

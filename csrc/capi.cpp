@@ -182,7 +182,10 @@ camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* 
         const camlip_system s = read_struct(system, "system");
         const camlip::System view = read_system(s);
         if (s.num_atoms > 0) require(s.types, "types");
-        engine->engine.compute_system(view, s.types, read_results(results));
+        if (s.memory == CAMLIP_DEVICE)
+            engine->engine.compute_system_on_device(view, s.types, s.stream, read_results(results));
+        else
+            engine->engine.compute_system(view, s.types, read_results(results));
     });
 }
 

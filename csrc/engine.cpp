@@ -81,10 +81,14 @@ BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
     const std::size_t colon = name.find(':');
     if (colon != std::string::npos) {
         const std::string device = name.substr(colon + 1);
-        if (device.empty() || device.size() > 4 ||
-            device.find_first_not_of("0123456789") != std::string::npos)
-            throw ArgumentError("backend: value '" + name + "', expected a device as in cuda:0");
-        chosen.device = std::stoi(device);
+        if (device == "current")
+            chosen.device = kCurrentContext;
+        else if (device.empty() || device.size() > 4 ||
+                 device.find_first_not_of("0123456789") != std::string::npos)
+            throw ArgumentError("backend: value '" + name +
+                                "', expected a device as in cuda:0, or cuda:current");
+        else
+            chosen.device = std::stoi(device);
         name.resize(colon);
     }
     chosen.skin = options.skin < 0 ? kDefaultSkin : options.skin;
@@ -118,19 +122,18 @@ BackendInfo Engine::info() const {
     return info;
 }
 
-void Engine::check_atoms(const Atoms& atoms) const {
-    if (atoms.on_device)
-        throw BackendError("atoms: arrays in device memory, backend '" + backend_name_ +
-                           "' reads host memory");
+void Engine::check_count(const Atoms& atoms) const {
     if (atoms.num_owned < 0 || atoms.num_ghost < 0 ||
         atoms.num_owned > std::numeric_limits<std::int32_t>::max() - atoms.num_ghost)
         throw ArgumentError("atoms: " + std::to_string(atoms.num_owned) + " owned and " +
                             std::to_string(atoms.num_ghost) +
                             " ghost atoms, expected 0 to 2^31 together");
-    const std::int64_t total = atoms.num_total();
-    if (total > 0 && (!atoms.positions || !atoms.types))
+    if (atoms.num_total() > 0 && (!atoms.positions || !atoms.types))
         throw ArgumentError("atoms: positions or types is null");
-    for (std::int64_t i = 0; i < total; ++i) {
+}
+
+void Engine::check_types(const Atoms& atoms) const {
+    for (std::int64_t i = 0; i < atoms.num_total(); ++i) {
         const std::int32_t type = atoms.types[i];
         if (type < -1 || type >= model_.num_types())
             throw ArgumentError("types: atom " + std::to_string(i) + " has type " +
@@ -141,6 +144,15 @@ void Engine::check_atoms(const Atoms& atoms) const {
                                 std::to_string(type) +
                                 ", which is not among the engine's active_types");
     }
+}
+
+void Engine::check_atoms(const Atoms& atoms) const {
+    if (atoms.on_device)
+        throw BackendError("atoms: arrays in device memory, backend '" + backend_name_ +
+                           "' reads host memory here; use camlip_compute_system");
+    check_count(atoms);
+    check_types(atoms);
+    const std::int64_t total = atoms.num_total();
     if (all_finite(atoms.positions, 3 * total)) return;
     for (std::int64_t i = 0; i < total; ++i)
         if (!all_finite(atoms.positions + 3 * i, 3))
@@ -251,6 +263,31 @@ void Engine::compute_system(const System& system, const std::int32_t* types, con
         for (std::size_t n = 0; n < 9 * num_atoms; ++n)
             outputs.centroid_virial[n] += centroid_virial_[n];
     }
+}
+
+void Engine::compute_system_on_device(const System& system, const std::int32_t* types, void* stream,
+                                      const Outputs& outputs) {
+    if (!backend_->makes_lists())
+        throw BackendError("system: arrays in device memory, backend '" + backend_name_ +
+                           "' reads host memory; use backend cuda");
+    Atoms atoms;
+    atoms.num_owned = system.num_atoms;
+    atoms.positions = system.positions;
+    atoms.types = types;
+    atoms.on_device = true;
+    atoms.stream = stream;
+    atoms.whole = true;
+    atoms.cell = system.cell;
+    atoms.periodic = system.periodic;
+    check_count(atoms);
+    const auto num_atoms = static_cast<std::size_t>(system.num_atoms);
+    if (types_.size() != num_atoms || !std::equal(types_.begin(), types_.end(), types)) {
+        check_types(atoms);
+        types_.assign(types, types + system.num_atoms);
+        neighbors_.invalidate();
+    }
+    NoExchange none;
+    architecture_(model_, *backend_, atoms, {}, outputs, none, workspace_);
 }
 
 }  // namespace camlip

@@ -62,6 +62,10 @@ class Engine {
     void compute_system(const System& system, const std::int32_t* types, const Outputs& outputs,
                         bool list_is_seen = false);
 
+    // The same with positions and outputs in device memory: queued in the stream.
+    void compute_system_on_device(const System& system, const std::int32_t* types, void* stream,
+                                  const Outputs& outputs);
+
     // Of outputs, energy has a row for each system, virial (3, 3) for each, the others one for each
     // atom.
     void compute_systems(const Systems& systems, const Outputs& outputs);
@@ -72,6 +76,8 @@ class Engine {
 
   private:
     void check_atoms(const Atoms& atoms) const;
+    void check_count(const Atoms& atoms) const;
+    void check_types(const Atoms& atoms) const;
     void check_neighbors(const Atoms& atoms, const NeighborList& neighbors) const;
     void run(const Atoms& atoms, const NeighborList& neighbors, Exchange& exchange,
              const Outputs& outputs);

@@ -9,6 +9,11 @@
 // A whole system stays on the device: positions go there, results come back, and everything between
 // is one step of the Runtime, which may be recorded and replayed (a CUDA graph).  An atom that moved
 // beyond the skin is noticed with the results; then the list is made anew and the step done again.
+//
+// Where the caller's arrays are on the device, a step ends without waiting for it: the first kernel
+// of the step looks for atoms that moved too far, the rest is queued behind it, and the host waits
+// for the answer of that kernel alone, while the device goes on.  A step that turns out stale adds
+// nothing to the caller's arrays and is queued again with a new list.
 #ifndef CAMLIP_CUDA_DEVICE_BACKEND_HPP
 #define CAMLIP_CUDA_DEVICE_BACKEND_HPP
 
@@ -22,6 +27,7 @@
 #include <vector>
 
 #include "backend.hpp"
+#include "device/arrays.hpp"
 #include "device/sums.hpp"
 #include "stage_kernels.hpp"
 
@@ -30,11 +36,11 @@ namespace camlip::cuda {
 template <class T, class Runtime>
 class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     using Base = StageKernels<T, Runtime>;
-    using Base::at, Base::config_, Base::features_bar, Base::folded_, Base::kFeatureScale,
-        Base::kForceScale, Base::kMoved, Base::kOverflow, Base::kWords, Base::last_, Base::limits_,
-        Base::list_, Base::num_slots_, Base::outputs_, Base::parameters_, Base::run_block,
-        Base::runtime_, Base::scatter_edges, Base::sizes_, Base::store_, Base::sum_edges,
-        Base::whole_;
+    using Base::at, Base::checks_moved_, Base::config_, Base::features_bar, Base::folded_,
+        Base::kFeatureScale, Base::kForceScale, Base::kMoved, Base::kOverflow, Base::kWords,
+        Base::last_, Base::limits_, Base::list_, Base::num_slots_, Base::outputs_,
+        Base::parameters_, Base::run_block, Base::runtime_, Base::scatter_edges, Base::sizes_,
+        Base::skin_, Base::store_, Base::sum_edges, Base::whole_;
 
   public:
     DeviceBackend(const Model& model, const BackendOptions& options, Runtime runtime,
@@ -57,14 +63,19 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         whole_ = atoms.whole;
         num_owned_ = atoms.num_owned;
         num_total_ = atoms.num_total();
+        repeating_ = false;
+        caller_positions_ = atoms.on_device ? atoms.positions : nullptr;
+        checks_moved_ = !atoms.on_device;
+        runtime_.use_stream(atoms.stream, !atoms.on_device);
         if (num_owned_ == 0) return;
         const std::int64_t edges = whole_ ? 0 : neighbors.offsets[num_owned_];
         const Plan needs = plan(edges);
         tile_ = store_.reserve(needs, limits_);
-        positions_.reserve(3 * num_total_);
-        types_.reserve(num_total_);
-        std::copy_n(atoms.positions, 3 * num_total_, positions_.data());
-        std::copy_n(atoms.types, num_total_, types_.data());
+        take_types(atoms);
+        if (!on_device()) {
+            positions_.reserve(3 * num_total_);
+            std::copy_n(atoms.positions, 3 * num_total_, positions_.data());
+        }
         if (whole_) {
             keep_list(atoms);
             reserve_results();
@@ -186,6 +197,23 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         return p;
     }
 
+    bool on_device() const { return caller_positions_ != nullptr; }
+
+    // Into pinned memory.  Those of arrays on the device go there only when they change: nobody
+    // knows when a copy that was queued is done.
+    void take_types(const Atoms& atoms) {
+        const bool same = on_device() && num_types_ == num_total_ &&
+                          std::equal(atoms.types, atoms.types + num_total_, types_.data());
+        if (same) return;
+        if (num_types_ >= 0) runtime_.synchronize();
+        types_.reserve(num_total_);
+        std::copy_n(atoms.types, num_total_, types_.data());
+        num_types_ = -1;
+        if (!on_device()) return;
+        store_.types.upload_later(types_.data(), 0, num_total_);
+        num_types_ = num_total_;
+    }
+
     template <class Body>
     void for_tiles(Body body) {
         for (std::int64_t first = 0; first < num_owned_; first += tile_)
@@ -207,9 +235,9 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     void make_list() {
         Frame frame;
         std::swap(frame, frame_);  // a failure leaves none
-        store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
-        list_.build(store_.positions.data(), num_owned_, num_total_,
-                    frame.has_cell ? frame.cell.data() : nullptr, frame.periodic);
+        if (!on_device()) store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
+        list_.build(on_device() ? caller_positions_ : store_.positions.data(), num_owned_,
+                    num_total_, frame.has_cell ? frame.cell.data() : nullptr, frame.periodic);
         frame_ = frame;
         ++num_lists_;
     }
@@ -217,6 +245,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     // Pinned memory for all that comes back, before a step is recorded.
     void reserve_results() {
         std::int64_t most = 0;
+        if (on_device()) return;
         if (outputs_.forces) most += 3 * num_total_ * kWords;
         if (outputs_.centroid_virial) most += 9 * num_total_ * kWords;
         if (!whole_) {
@@ -231,20 +260,80 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         // Everything that arguments of kernels and copies depend on, but for addresses of arrays.
         const std::int64_t wanted = (outputs_.forces ? 1 : 0) + (outputs_.virial ? 2 : 0) +
                                     (outputs_.centroid_virial ? 4 : 0) +
-                                    (outputs_.atomic_energies ? 8 : 0);
+                                    (outputs_.atomic_energies ? 8 : 0) + (on_device() ? 16 : 0);
+        if (on_device()) take_positions();
         runtime_.begin_step({num_owned_, num_lists_, wanted, tile_});
         start();
     }
 
     void start() {
-        store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
-        store_.types.upload_later(types_.data(), 0, num_total_);
+        if (on_device()) {
+            runtime_.zero(store_.flags.data() + kOverflow, sizeof(std::uint32_t));
+        } else {
+            store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
+            store_.types.upload_later(types_.data(), 0, num_total_);
+            store_.flags.zero(kNumFlags);
+        }
         store_.slots.zero(kMaxSlots * kSlot);
-        store_.flags.zero(kNumFlags);
         if (outputs_.forces) store_.forces.zero(3 * num_total_ * kWords);
         if (outputs_.centroid_virial) store_.centroid_virial.zero(9 * num_total_ * kWords);
         if (outputs_.atomic_energies) store_.atomic_energies.zero(num_owned_);
         num_slots_ = 0;
+    }
+
+    // The caller's positions.  What the flags say of the step before comes along.
+    void take_positions() {
+        TakePositions k{};
+        k.atoms = num_owned_;
+        k.from = caller_positions_;
+        k.to = store_.positions.data();
+        k.built = list_.built();
+        k.most_moved = 0.25 * skin_ * skin_;
+        k.moved = store_.flags.data() + kMoved;
+        runtime_.zero(k.moved, sizeof(std::uint32_t));
+        runtime_.launch(k, blocks_for(num_owned_), k.kMaxThreads, 0);
+        store_.flags.download_later(flags_.data(), 0, kNumFlags);
+        runtime_.record_event();
+    }
+
+    static int blocks_for(std::int64_t items) {
+        return static_cast<int>(std::min<std::int64_t>((items + 255) / 256, 2048));
+    }
+
+    // Results to arrays on the device, behind what is queued.
+    void hand_over() {
+        if (whole_) runtime_.end_step();
+        AddResults<T> k{};
+        k.atoms = num_owned_;
+        k.overflow = store_.flags.data() + kOverflow;
+        k.moved = store_.flags.data() + kMoved;
+        k.not_a_number = std::numeric_limits<double>::quiet_NaN();
+        k.scale = kForceScale;
+        k.totals = store_.totals.data();
+        k.forces = store_.forces.data();
+        k.centroid_virial = store_.centroid_virial.data();
+        k.atomic_energies = store_.atomic_energies.data();
+        k.to_energy = outputs_.energy;
+        k.to_virial = outputs_.virial;
+        k.to_forces = outputs_.forces;
+        k.to_centroid_virial = outputs_.centroid_virial;
+        k.to_atomic_energies = outputs_.atomic_energies;
+        runtime_.launch(k, blocks_for(num_owned_), k.kMaxThreads, 0);
+        runtime_.wait_for_event();
+        const bool failed = handed_over_ && flags_.data()[kOverflow] != 0;
+        handed_over_ = true;
+        if (flags_.data()[kMoved] != 0) {
+            handed_over_ = false;  // a stale step may fail for want of neighbors
+            if (repeating_)  // an atom that is not where it is
+                throw NumericError("positions: an atom is at NaN or infinity");
+            make_list();
+            repeating_ = true;
+            repeat();
+        }
+        if (failed)
+            throw NumericError(
+                "result: energy, forces or virial of the step before are NaN or infinity; are two "
+                "atoms at the same place, or far closer than in the training data");
     }
 
     // The stages of a whole system once more, with a new list.
@@ -274,6 +363,11 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         sum.num_slots = num_slots_;
         sum.totals = store_.totals.data();
         runtime_.launch(sum, 1, SumSlots::kMaxThreads, sum.shared_bytes());
+        if (on_device()) {
+            hand_over();
+            return;
+        }
+        handed_over_ = false;
         const std::int64_t forces = outputs_.forces ? 3 * num_total_ * kWords : 0;
         store_.totals.download_later(results_.data(), 0, kSlot);
         store_.flags.download_later(flags_.data(), 0, kNumFlags);
@@ -305,6 +399,10 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     }
 
     std::int64_t num_owned_ = 0, num_total_ = 0, tile_ = 1;
+    const double* caller_positions_ = nullptr;  // on the device
+    std::int64_t num_types_ = -1;  // on the device, the same as in types_
+    bool repeating_ = false;
+    bool handed_over_ = false;  // the last step's flags are still to be looked at
     ListKey given_;
     Frame frame_;
     std::int64_t num_lists_ = 0;

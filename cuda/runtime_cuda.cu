@@ -18,6 +18,7 @@ CudaRuntime::CudaRuntime(int device) : device_(device) {
                            ", expected 0 to " + std::to_string(count - 1) +
                            "; choose one as in cuda:0, or use backend cpu");
     int major = 0, shared = 0;
+    if (device == kCurrentContext) check(cudaGetDevice(&device), "device of the context");
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "properties");
     check(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
           "properties");
@@ -28,11 +29,14 @@ CudaRuntime::CudaRuntime(int device) : device_(device) {
     shared_limit_ = static_cast<std::size_t>(shared);
     use();
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+    target_ = stream_;
+    check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "event");
 }
 
 CudaRuntime::~CudaRuntime() {
     // At the exit of the process the driver may be gone already: nothing to do about errors.
     forget_graph();
+    if (event_) cudaEventDestroy(event_);
     if (stream_) cudaStreamDestroy(stream_);
 }
 
@@ -46,22 +50,22 @@ void* CudaRuntime::allocate(std::size_t bytes) {
 
 void CudaRuntime::release(void* memory) {
     if (!memory) return;
-    if (cudaSetDevice(device_) == cudaSuccess) cudaFree(memory);
+    if (device_ == kCurrentContext || cudaSetDevice(device_) == cudaSuccess) cudaFree(memory);
 }
 
 void CudaRuntime::upload(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0) return;
     use();
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
-    check(cudaStreamSynchronize(stream_), "copy to the device");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, place()), "copy to the device");
+    check(cudaStreamSynchronize(place()), "copy to the device");
 }
 
 void CudaRuntime::download(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
     use();
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_),
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, place()),
           "copy from the device");
-    check(cudaStreamSynchronize(stream_), "copy from the device");
+    check(cudaStreamSynchronize(place()), "copy from the device");
 }
 
 void* CudaRuntime::allocate_host(std::size_t bytes) {
@@ -79,19 +83,41 @@ void CudaRuntime::release_host(void* memory) {
 void CudaRuntime::upload_later(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0 || mode_ == Mode::kReplay) return;
     use();
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, place()), "copy to the device");
 }
 
 void CudaRuntime::download_later(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0 || mode_ == Mode::kReplay) return;
     use();
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_),
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, place()),
           "copy from the device");
 }
 
 void CudaRuntime::synchronize() const {
     use();
-    check(cudaStreamSynchronize(stream_), "kernels");
+    check(cudaStreamSynchronize(place()), "kernels");
+}
+
+void CudaRuntime::record_event() {
+    use();
+    check(cudaEventRecord(event_, place()), "event");
+}
+
+void CudaRuntime::wait_for_event() const {
+    use();
+    check(cudaEventSynchronize(event_), "kernels");
+}
+
+void CudaRuntime::use_stream(void* stream, bool own) {
+    target_ = own ? stream_ : static_cast<cudaStream_t>(stream);
+    if (mode_ == Mode::kRecord) {  // the last step failed half way
+        use();
+        cudaGraph_t graph = nullptr;
+        cudaStreamEndCapture(stream_, &graph);
+        if (graph) cudaGraphDestroy(graph);
+        cudaGetLastError();
+    }
+    mode_ = Mode::kDirect;
 }
 
 void CudaRuntime::forget_graph() {
@@ -101,13 +127,6 @@ void CudaRuntime::forget_graph() {
 
 void CudaRuntime::begin_step(const StepKey& key) {
     use();
-    if (mode_ == Mode::kRecord) {  // the last step failed half way
-        cudaGraph_t graph = nullptr;
-        cudaStreamEndCapture(stream_, &graph);
-        if (graph) cudaGraphDestroy(graph);
-        cudaGetLastError();
-    }
-    mode_ = Mode::kDirect;
     if (key != key_ || allocations_ != key_allocations_) {
         forget_graph();
         key_ = key;
@@ -133,20 +152,20 @@ void CudaRuntime::end_step() {
         cudaGraphDestroy(graph);
         check(made, "making of a graph");
     }
-    check(cudaGraphLaunch(graph_, stream_), "launch of a graph");
+    check(cudaGraphLaunch(graph_, place()), "launch of a graph");
 }
 
 void CudaRuntime::copy(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0) return;
     use();
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, place()),
           "copy on the device");
 }
 
 void CudaRuntime::zero(void* to, std::size_t bytes) {
     if (bytes == 0 || mode_ == Mode::kReplay) return;
     use();
-    check(cudaMemsetAsync(to, 0, bytes, stream_), "zeroing of memory");
+    check(cudaMemsetAsync(to, 0, bytes, place()), "zeroing of memory");
 }
 
 std::size_t CudaRuntime::free_bytes() const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The Runtime of device_backend.hpp on a CUDA device: memory, copies and launches on one stream.
+// The Runtime of device_backend.hpp on a CUDA device: memory, copies and launches on one stream, of
+// its own or of the caller.
 // Errors of CUDA become BackendError.
 #ifndef CAMLIP_CUDA_RUNTIME_CUDA_HPP
 #define CAMLIP_CUDA_RUNTIME_CUDA_HPP
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <string>
 
+#include "backend.hpp"
 #include "device/block_cuda.hpp"
 #include "errors.hpp"
 
@@ -24,11 +26,17 @@ inline void check(cudaError_t error, const char* what) {
 
 class CudaRuntime {
   public:
-    // Throws BackendError where there is no such device, or one that is too old.
+    // Throws BackendError where there is no such device, or one that is too old.  kCurrentContext: the
+    // CUDA context that is current whenever this is used, which the caller sees to.
     explicit CudaRuntime(int device);
     CudaRuntime(CudaRuntime&& other) noexcept
-        : device_(other.device_), shared_limit_(other.shared_limit_), stream_(other.stream_) {
+        : device_(other.device_),
+          shared_limit_(other.shared_limit_),
+          stream_(other.stream_),
+          target_(other.target_),
+          event_(other.event_) {
         other.stream_ = nullptr;  // a graph it does not have before its first step
+        other.event_ = nullptr;
     }
     CudaRuntime(const CudaRuntime&) = delete;
     CudaRuntime& operator=(const CudaRuntime&) = delete;
@@ -48,6 +56,11 @@ class CudaRuntime {
     void upload_later(void* to, const void* from, std::size_t bytes);
     void download_later(void* to, const void* from, std::size_t bytes);
     void synchronize() const;
+    // Where the rest goes: the caller's stream, or its own.  Nothing waits for the other one.
+    void use_stream(void* stream, bool own);
+    // A place in the stream, and until the device has come there.
+    void record_event();
+    void wait_for_event() const;
     // What is launched and copied from here to end_step() depends on `key` and on addresses only:
     // the second step in a row of the same key is recorded as a graph, later ones replay it.
     using StepKey = std::array<std::int64_t, 4>;
@@ -64,18 +77,23 @@ class CudaRuntime {
                                    static_cast<int>(shared_bytes)),
               "shared memory of a kernel");
         run_kernel<Kernel><<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads),
-                             shared_bytes, stream_>>>(kernel);
+                             shared_bytes, place()>>>(kernel);
         check(cudaGetLastError(), "launch of a kernel");
     }
 
   private:
-    void use() const { check(cudaSetDevice(device_), "choice of the device"); }
+    void use() const {
+        if (device_ != kCurrentContext) check(cudaSetDevice(device_), "choice of the device");
+    }
 
     int device_;
     std::size_t shared_limit_ = 0;
-    cudaStream_t stream_ = nullptr;
+    cudaStream_t stream_ = nullptr, target_ = nullptr;
+    cudaEvent_t event_ = nullptr;
 
     enum class Mode { kDirect, kRecord, kReplay };
+    // The default stream of a context, which a caller may have, cannot be recorded.
+    cudaStream_t place() const { return mode_ == Mode::kRecord ? stream_ : target_; }
     void forget_graph();
     Mode mode_ = Mode::kDirect;
     StepKey key_{};

@@ -88,7 +88,7 @@ class StageKernels {
             g.indices = list_.indices();
             g.shifts = list_.shifts();
             std::copy_n(list_.grid().rows, 9, g.rows);
-            g.built = list_.built();
+            g.built = checks_moved_ ? list_.built() : nullptr;
             g.most_moved = 0.25 * skin_ * skin_;
             g.moved = store_.flags.data() + kMoved;
         } else {
@@ -280,6 +280,7 @@ class StageKernels {
     DeviceNeighbors<Runtime> list_;  // of whole systems
     int room_ = 1;
     bool whole_ = false;
+    bool checks_moved_ = true;  // layer 0 looks for atoms that moved too far
     Outputs outputs_;
     int num_slots_ = 0;
 };

@@ -77,7 +77,9 @@ typedef struct camlip_engine camlip_engine;
 
 typedef struct camlip_engine_options {
     size_t struct_size;
-    const char* backend;   /* "auto", "reference", "cpu", "cuda", "cuda:1"; NULL = "auto"  */
+    const char* backend;   /* "auto", "reference", "cpu", "cuda", "cuda:1"; NULL = "auto".
+                              "cuda:current": in the CUDA context that is current to the thread
+                              in this and every later call, also in camlip_engine_free       */
     const char* precision; /* "mixed" (float32, float64 sums) or "double"; NULL = "mixed"   */
     int32_t num_threads;   /* 0 = what OpenMP would use                                     */
     int32_t num_active_types;    /* 0 = all.  Radial tables are made for active types only: */
@@ -132,13 +134,11 @@ typedef struct camlip_exchange {
 
 typedef enum camlip_memory { CAMLIP_HOST = 0, CAMLIP_DEVICE = 1 } camlip_memory;
 
-/* All array pointers of one call live in the same memory.  With CAMLIP_DEVICE the engine
- * enqueues on `stream` (a cudaStream_t) and does not synchronise, except before a halo
- * exchange, whose features are then device pointers too. */
 typedef struct camlip_atoms {
     size_t struct_size;
-    camlip_memory memory;
-    void* stream;
+    camlip_memory memory;    /* CAMLIP_HOST; for arrays on the device see
+                                camlip_compute_system                                      */
+    void* stream;            /* NULL                                                       */
     int64_t num_owned;
     int64_t num_ghost;
     const double* positions; /* (num_owned + num_ghost, 3), Angstrom, already imaged       */
@@ -170,10 +170,20 @@ typedef struct camlip_system {
     const double* cell;      /* (3, 3) rows are lattice vectors; NULL when nothing is periodic.
                                 Any triclinic cell, also smaller than the cutoff            */
     int32_t periodic[3];     /* 1 = periodic along that lattice vector                      */
+    camlip_memory memory;    /* of positions and of the arrays of the results; types and cell
+                                are always on the host                                      */
+    void* stream;            /* with CAMLIP_DEVICE                                          */
 } camlip_system;
 
 /* Makes, keeps (skin) and refreshes its own neighbor list and ghosts; results have num_atoms
- * rows everywhere. */
+ * rows everywhere.
+ *
+ * With CAMLIP_DEVICE (backend cuda) the work is queued in `stream`, a cudaStream_t of the engine's
+ * device or context, behind what is there: the arrays are read and written when the device comes
+ * to it.  Types and cell may change as soon as the function returns.  It waits until the device has
+ * begun the step and looked whether the list still holds, not for its end; when a list is made it
+ * waits for that.  Calls of one engine on different streams are for the caller to order.  Results
+ * that are NaN or infinity are an error of the next call. */
 CAMLIP_API camlip_status camlip_compute_system(camlip_engine* engine, const camlip_system* system,
                                                camlip_results* results);
 

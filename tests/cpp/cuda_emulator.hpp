@@ -283,6 +283,7 @@ class Runtime {
     struct Counters {
         std::uint64_t launches = 0, allocations = 0, synchronizations = 0;
         std::uint64_t recorded = 0, replayed = 0;  // steps
+        std::uint64_t event_waits = 0;
     };
     struct State : Counters {
         Order order = Order::kAscending;
@@ -298,6 +299,8 @@ class Runtime {
         std::uint64_t key_allocations = ~std::uint64_t{0};
         bool recording = false, replaying = false;
         std::vector<Work> record;
+        std::size_t event = 0;  // what of `waiting` comes before it
+        void* stream = nullptr;  // of the caller, or null
     };
 
     explicit Runtime(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -348,6 +351,14 @@ class Runtime {
         ++state_->synchronizations;
         work_off();
     }
+    void use_stream(void* stream, bool own) { state_->stream = own ? nullptr : stream; }
+    void record_event() { state_->event = state_->waiting.size(); }
+    // Nothing behind the event is done.
+    void wait_for_event() {
+        ++state_->event_waits;
+        work_off(state_->event);
+        state_->event = 0;
+    }
     std::size_t free_bytes() const { return state_->memory - state_->used; }
     std::size_t shared_limit() const { return state_->shared; }
 
@@ -391,9 +402,15 @@ class Runtime {
         state_->waiting.push_back(std::move(work));
     }
     void work_off() {
+        state_->event = 0;
+        work_off(state_->waiting.size());
+    }
+    void work_off(std::size_t count) {
         std::vector<Work> work;
         work.swap(state_->waiting);
-        for (const Work& item : work) item();
+        const auto end = work.begin() + static_cast<std::ptrdiff_t>(count);
+        for (auto item = work.begin(); item != end; ++item) (*item)();
+        state_->waiting.assign(end, work.end());
     }
 
     std::shared_ptr<State> state_;

@@ -123,6 +123,9 @@ TEST(engine_options_are_checked) {
     CHECK(says(create(potential, o), CAMLIP_ERROR_BACKEND, "backend 'gpu': not built into"));
     o.backend = "cuda:9999";  // whether or not there are devices
     CHECK(says(create(potential, o), CAMLIP_ERROR_BACKEND, "backend 'cuda': "));
+    o.backend = "cuda:current";
+    CHECK(says(create(potential, o), CAMLIP_ERROR_BACKEND, "backend 'cuda': ") ||
+          create(potential, o) == CAMLIP_OK);
     o.backend = "reference:x";
     CHECK(says(create(potential, o), CAMLIP_ERROR_ARGUMENT, "'reference:x'"));
     o = {};
@@ -194,6 +197,13 @@ TEST(arrays_are_checked) {
                argument, "exchange: null, expected callbacks for 1 ghost atoms"));
     CHECK(says(broken([](Call& c) { c.atoms.memory = CAMLIP_DEVICE; }), CAMLIP_ERROR_BACKEND,
                "device memory"));
+    camlip_system system{};
+    system.struct_size = sizeof system;
+    system.memory = CAMLIP_DEVICE;
+    camlip_results results{};
+    results.struct_size = sizeof results;
+    CHECK(says(camlip_compute_system(Potential(small_config(2, 2)).engine.get(), &system, &results),
+               CAMLIP_ERROR_BACKEND, "'reference' reads host memory; use backend cuda"));
     const double nan = std::numeric_limits<double>::quiet_NaN();
     CHECK(says(broken([&](Call& c) { c.positions[4] = nan; }), CAMLIP_ERROR_NUMERIC,
                "atom 1 is at NaN or infinity"));

@@ -393,4 +393,182 @@ TEST(an_atom_that_moves_beyond_the_skin_makes_a_new_list) {
     CHECK(system.on_device(model, *backend) == with);
 }
 
+// A caller whose arrays are on the device, in a stream of its own.  It reads results when it has
+// waited for them, and lets the engine's positions go as soon as a call returns.
+class DeviceCaller {
+  public:
+    DeviceCaller(std::shared_ptr<State> state, std::size_t count)
+        : state_(state), runtime_(state), count_(count) {
+        for (const std::size_t size :
+             {3 * count, std::size_t{1}, count, 3 * count, std::size_t{9}, 9 * count})
+            arrays_.push_back(static_cast<double*>(runtime_.allocate(sizeof(double) * size)));
+        clear();
+    }
+    ~DeviceCaller() {
+        for (double* array : arrays_) runtime_.release(array);
+    }
+
+    // Leaves the step in the queue.
+    void start(const Model& model, Backend& backend, const Periodic& system,
+               bool gradients = true) {
+        std::copy_n(system.cluster.positions.data(), 3 * count_, arrays_[0]);
+        std::vector<std::int32_t> types = system.cluster.types;  // gone when this returns
+        Atoms atoms;
+        atoms.num_owned = system.count();
+        atoms.positions = arrays_[0];
+        atoms.types = types.data();
+        atoms.whole = atoms.on_device = true;
+        atoms.stream = this;
+        atoms.cell = system.cell.data();
+        atoms.periodic = system.periodic;
+        Outputs outputs;
+        outputs.energy = arrays_[1];
+        outputs.atomic_energies = arrays_[2];
+        if (gradients) {
+            outputs.forces = arrays_[3];
+            outputs.virial = arrays_[4];
+            outputs.centroid_virial = arrays_[5];
+        }
+        NoGhosts none;
+        Workspace workspace;
+        run_cartesian_moments(model, backend, atoms, {}, outputs, none, workspace);
+        CHECK(state_->stream == this);
+        std::fill_n(arrays_[0], 3 * count_, 1e9);
+    }
+
+    Results finish() {
+        runtime_.synchronize();
+        const auto copy = [&](std::size_t n, std::size_t size) {
+            return std::vector<double>(arrays_[n], arrays_[n] + size);
+        };
+        Results r{*arrays_[1], copy(2, count_), copy(3, 3 * count_), copy(4, 9),
+                  copy(5, 9 * count_)};
+        clear();
+        return r;
+    }
+
+    Results compute(const Model& model, Backend& backend, const Periodic& system,
+                    bool gradients = true) {
+        start(model, backend, system, gradients);
+        return finish();
+    }
+
+    double energy_now() const { return *arrays_[1]; }
+
+  private:
+    void clear() {
+        *arrays_[1] = 0;
+        std::fill_n(arrays_[2], count_, 0.0);
+        std::fill_n(arrays_[3], 3 * count_, 0.0);
+        std::fill_n(arrays_[4], 9, 0.0);
+        std::fill_n(arrays_[5], 9 * count_, 0.0);
+    }
+    std::shared_ptr<State> state_;
+    emulator::Runtime runtime_;
+    std::size_t count_;
+    std::vector<double*> arrays_;
+};
+
+TEST(arrays_on_the_device_give_what_arrays_of_the_host_give) {
+    for (const int layers : {1, 2, 3}) {
+        const Model model = random_model::make_model(random_model::small_config(2, layers));
+        const Periodic system{Cluster(8, 2.3, 0.1, 9)};
+        for (const Precision precision : {Precision::kMixed, Precision::kDouble}) {
+            for (const int all_pairs : {0, 256}) {
+                auto state = std::make_shared<State>();
+                const auto backend = make_with_skin(model, precision, 0.3, state, all_pairs);
+                const Results expected = system.on_device(model, *backend);
+                DeviceCaller caller(state, 8);
+                for (int step = 0; step < 3; ++step)  // direct, recorded, replayed
+                    CHECK(caller.compute(model, *backend, system) == expected);
+                CHECK(state->replayed == 1);
+                CHECK(system.on_device(model, *backend) == expected);
+                CHECK(caller.compute(model, *backend, system) == expected);
+            }
+        }
+    }
+}
+
+TEST(a_step_with_arrays_on_the_device_waits_for_its_first_kernel_alone) {
+    const Model model = random_model::make_model(random_model::small_config(2, 2));
+    Periodic system{Cluster(8, 2.3, 0.1, 9)};
+    auto state = std::make_shared<State>();
+    const auto backend = make_with_skin(model, Precision::kDouble, 0.5, state);
+    DeviceCaller caller(state, 8);
+    for (int step = 0; step < 8; ++step) {
+        for (double& x : system.cluster.positions) x += 0.01 * std::sin(x + step);
+        const bool changed = step == 4;
+        if (changed) system.cluster.types[0] = 1 - system.cluster.types[0];
+        const emulator::Runtime::Counters before = *state;
+        caller.start(model, *backend, system);
+        if (step > 0) {
+            CHECK(state->allocations == before.allocations);
+            CHECK(state->synchronizations == before.synchronizations + changed);
+            CHECK(state->event_waits == before.event_waits + 1);
+            // positions in, those of a step (8), results out
+            const bool replayed = step > 1;
+            CHECK(state->launches == before.launches + 10);
+            CHECK(state->replayed == before.replayed + replayed);
+            CHECK(caller.energy_now() == 0);  // still in the queue
+        }
+        check_close(caller.finish(), system.expected(model), Precision::kDouble);
+    }
+    CHECK(state->recorded == 1);
+}
+
+TEST(a_stale_list_is_made_anew_before_results_reach_the_caller) {
+    const Model model = random_model::make_model(random_model::small_config(2, 2));
+    Periodic system{Cluster(8, 2.3, 0.1, 9)};
+    auto state = std::make_shared<State>();
+    const auto backend = make_with_skin(model, Precision::kDouble, 0.5, state);
+    DeviceCaller caller(state, 8);
+    const auto agrees = [&] {
+        check_close(caller.compute(model, *backend, system), system.expected(model),
+                    Precision::kDouble);
+    };
+    for (int step = 0; step < 3; ++step) agrees();
+    system.cluster.positions[4] += 0.8;
+    agrees();
+    for (std::size_t a = 0; a < 3; ++a) system.cluster.positions[6 + a] += system.cell[3 + a];
+    agrees();
+    system.cell[0] += 0.4;
+    agrees();
+    // Two steps in the queue, the second with a list of its own.
+    caller.start(model, *backend, system);
+    system.cluster.positions[10] += 0.9;
+    const Results before = [&] {
+        caller.start(model, *backend, system);
+        return caller.finish();
+    }();
+    const Results last = caller.compute(model, *backend, system);
+    CHECK(std::isfinite(before.energy) && before.energy != last.energy);
+    agrees();
+    // Energies alone.
+    const Results alone = caller.compute(model, *backend, system, false);
+    CHECK(alone.atomic_energies == last.atomic_energies && alone.energy == last.energy);
+}
+
+TEST(what_fails_on_the_device_is_seen_by_the_next_call) {
+    const Model model = random_model::make_model(random_model::small_config(2, 1));
+    Periodic system{Cluster(4, 1.7, 4.5, 2)};
+    auto state = std::make_shared<State>();
+    const auto backend = make_with_skin(model, Precision::kMixed, 0.5, state);
+    DeviceCaller caller(state, 4);
+    const std::vector<double> good = system.cluster.positions;
+    for (std::size_t a = 0; a < 3; ++a)
+        system.cluster.positions[3 + a] = system.cluster.positions[a] + 1e-7;
+    const Results r = caller.compute(model, *backend, system);
+    CHECK(!std::isfinite(r.energy) && !std::isfinite(r.forces[0]));
+    system.cluster.positions = good;
+    CHECK_THROWS(caller.start(model, *backend, system), NumericError);
+    caller.finish();
+    CHECK(std::isfinite(caller.compute(model, *backend, system).energy));
+    // Nowhere: no list helps.
+    system.cluster.positions[0] = std::numeric_limits<double>::quiet_NaN();
+    CHECK_THROWS(caller.start(model, *backend, system), Error);
+    caller.finish();
+    system.cluster.positions = good;
+    CHECK(std::isfinite(caller.compute(model, *backend, system).energy));
+}
+
 int main() { return check::run(); }
