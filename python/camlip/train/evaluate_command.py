@@ -1,4 +1,4 @@
-"""``camlip evaluate``: errors of a model on labelled structures."""
+"""``camlip evaluate``: errors of a model on labelled structures, or its physics."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from camlip.data import add_label_key_arguments, label_keys_from_args, read_structures
+from camlip.errors import ArgumentError
+from camlip.physics.command import add_arguments as add_physics_arguments
 from camlip.train.evaluation import evaluate_dataset, format_table, load_predictor
 
 
@@ -15,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``camlip evaluate``."""
     parser.add_argument("model", metavar="MODEL", help="exported model (.pt) or checkpoint (.ckpt)")
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="structures with labels: anything that ASE reads"
+        "files", metavar="FILE", nargs="*", help="structures with labels: anything that ASE reads"
     )
     add_label_key_arguments(parser)
     parser.add_argument(
@@ -34,12 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--which", choices=("ema", "raw"), default="ema", help="weights of a checkpoint"
     )
+    add_physics_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit status."""
     if not Path(args.model).is_file():
         raise FileNotFoundError(2, "no such file, expected a model or a checkpoint", args.model)
+    if args.physics:
+        from camlip.physics.command import run as run_physics
+
+        return run_physics(args)
+    if not args.files:
+        raise ArgumentError("arguments: no FILE with labelled structures, and no --physics")
     predictor = load_predictor(
         args.model,
         precision=args.precision,
