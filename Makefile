@@ -3,6 +3,7 @@
 #   make build   the same after a change of the sources (pip install . in build isolation)
 #   make test    C++ tests (ctest), then pytest on tests/ and on the docstrings
 #   make lint    ruff, pyright, clang-format
+#   make openmm-cuda  the wheel of OpenMM's CUDA platform, for its test (make test does this)
 #   make demo    trains, evaluates, exports and runs a small water model; writes demo/report.html
 
 SHELL := /bin/bash
@@ -21,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: venv build test test-cpp test-sanitize test-python lint format demo clean
+.PHONY: venv build openmm-cuda test test-cpp test-sanitize test-python lint format demo clean
 
 venv: $(VENV)/.installed
 
@@ -56,7 +57,16 @@ test-sanitize: venv $(VENV)/.tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build build/sanitize -j $(JOBS)
 	$(BIN)/ctest --test-dir build/sanitize --output-on-failure -j $(JOBS)
 
-test-python: venv
+# OpenMM's CUDA platform without the gigabytes that it asks for: a test loads it over stand-ins for
+# the driver, and is skipped where there is no such wheel.
+OPENMM_CUDA := build/openmm-cuda
+openmm-cuda: venv
+	@version=$$($(BIN)/python -c 'import importlib.metadata as m; print(m.version("openmm"))') && \
+	  ls $(OPENMM_CUDA)/openmm_cuda_13-$$version-*.whl > /dev/null 2>&1 || \
+	  $(PIP) download -q --no-deps -d $(OPENMM_CUDA) openmm-cuda-13==$$version || \
+	  echo "openmm-cuda-13 $$version: not available, its test will be skipped"
+
+test-python: venv openmm-cuda
 	$(BIN)/python -m pytest --doctest-modules --pyargs camlip tests
 
 test: test-cpp test-sanitize test-python

@@ -42,4 +42,8 @@ std::vector<double> MLIPForce::getAtomicEnergies(Context& context) const {
         const_cast<MLIPForce*>(this)->getContextImpl(context));
 }
 
+std::string MLIPForce::getEngine(const Context& context) const {
+    return dynamic_cast<const MLIPForceImpl&>(getImplInContext(context)).getEngine();
+}
+
 }  // namespace camlip_openmm

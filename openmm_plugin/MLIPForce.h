@@ -51,7 +51,8 @@ class CAMLIP_OPENMM_EXPORT MLIPForce : public OpenMM::Force {
     // "mixed" (float32 with float64 sums) or "double", on every platform.
     const std::string& getPrecision() const { return precision_; }
     void setPrecision(const std::string& precision) { precision_ = precision; }
-    // Of the engine: "auto", "cpu" or "reference".
+    // Of the engine: "auto", "cuda", "cpu" or "reference".  "auto" on the platform CUDA is "cuda" in
+    // OpenMM's own CUDA context and stream, or the host where that cannot be; elsewhere it is "cpu".
     const std::string& getBackend() const { return backend_; }
     void setBackend(const std::string& backend) { backend_ = backend; }
 
@@ -70,6 +71,9 @@ class CAMLIP_OPENMM_EXPORT MLIPForce : public OpenMM::Force {
     // Energy of each atom of the model in kJ/mol at the positions of the Context, in the order of
     // the particles, not multiplied by the scale parameter.
     std::vector<double> getAtomicEnergies(OpenMM::Context& context) const;
+
+    // The backend of the engine that runs in a Context: "cpu", "cuda" or "reference".
+    std::string getEngine(const OpenMM::Context& context) const;
 
   protected:
     OpenMM::ForceImpl* createImpl() const override;

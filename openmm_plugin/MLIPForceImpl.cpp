@@ -2,6 +2,7 @@
 #include "MLIPForceImpl.h"
 
 #include <cstdlib>
+#include <iostream>
 
 #include "kernels.h"
 #include "openmm/OpenMMException.h"
@@ -17,21 +18,37 @@ static bool generic_path_wanted() {
     return value && *value && std::string(value) != "0";
 }
 
+// Backends of the engine that read host memory cannot run in the way of the platform CUDA.
+static bool device_wanted(const MLIPForce& force) {
+    const std::string& backend = force.getBackend();
+    return backend.empty() || backend == "auto" || backend == "cuda";
+}
+
 MLIPForceImpl::MLIPForceImpl(const MLIPForce& owner) : CustomCPPForceImpl(owner), owner_(owner) {}
 
 void MLIPForceImpl::initialize(ContextImpl& context) {
     const Platform& platform = context.getPlatform();
-    if (platform.supportsKernels({CalcMLIPForceKernel::Name()}) && !generic_path_wanted()) {
+    const bool cuda = platform.getName() == "CUDA";
+    if (platform.supportsKernels({CalcMLIPForceKernel::Name()}) && !generic_path_wanted() &&
+        (!cuda || device_wanted(owner_))) {
         kernel_ = platform.createKernel(CalcMLIPForceKernel::Name(), context);
-        kernel_.getAs<CalcMLIPForceKernel>().initialize(context, owner_);
-        return;
+        try {
+            kernel_.getAs<CalcMLIPForceKernel>().initialize(context, owner_);
+            return;
+        } catch (const EngineUnavailable& reason) {
+            if (!cuda || owner_.getBackend() == "cuda") throw;
+            // Correct and slow: whoever runs it wants to know.
+            std::cerr << reason.what() << "; platform CUDA: the model runs on the host\n";
+            kernel_ = Kernel();
+        }
     }
     if (owner_.getComputesScaleDerivative())
-        throw OpenMMException(
-            "MLIPForce: derivative with respect to '" + owner_.getScaleParameter() +
-            "' on the platform " + platform.getName() +
-            ", expected Reference or CPU; elsewhere put the force into a CustomCVForce with the "
-            "energy 'lambda*ml', which has the derivative");
+        throw OpenMMException("MLIPForce: derivative with respect to '" +
+                              owner_.getScaleParameter() + "' on the platform " +
+                              platform.getName() +
+                              ", expected Reference, CPU, or CUDA with the engine on the device; "
+                              "elsewhere put the force into a CustomCVForce with the "
+                              "energy 'lambda*ml', which has the derivative");
     host_ = std::make_unique<HostModel>(context.getSystem(), owner_, 0);
     CustomCPPForceImpl::initialize(context);
 }
@@ -42,7 +59,7 @@ double MLIPForceImpl::calcForcesAndEnergy(ContextImpl& context, bool includeForc
         return CustomCPPForceImpl::calcForcesAndEnergy(context, includeForces, includeEnergy,
                                                        groups);
     if ((groups & (1 << owner_.getForceGroup())) == 0) return 0.0;
-    return kernel_.getAs<CalcMLIPForceKernel>().execute(context, includeForces);
+    return kernel_.getAs<CalcMLIPForceKernel>().execute(context, includeForces, includeEnergy);
 }
 
 double MLIPForceImpl::computeForce(ContextImpl& context, const std::vector<Vec3>& positions,
@@ -74,6 +91,10 @@ void MLIPForceImpl::updateParametersInContext(ContextImpl& context) {
     else
         kernel_.getAs<CalcMLIPForceKernel>().copyParametersToContext(context, owner_);
     context.systemChanged();
+}
+
+std::string MLIPForceImpl::getEngine() const {
+    return host_ ? host_->engine() : kernel_.getAs<CalcMLIPForceKernel>().engine();
 }
 
 std::vector<double> MLIPForceImpl::getAtomicEnergies(ContextImpl& context) {

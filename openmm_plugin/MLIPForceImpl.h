@@ -32,6 +32,8 @@ class CAMLIP_OPENMM_EXPORT MLIPForceImpl : public OpenMM::CustomCPPForceImpl {
     std::vector<std::pair<int, int>> getBondedParticles() const override;
     void updateParametersInContext(OpenMM::ContextImpl& context);
     std::vector<double> getAtomicEnergies(OpenMM::ContextImpl& context);
+    // Backend of the engine.
+    std::string getEngine() const;
 
   private:
     const MLIPForce& owner_;

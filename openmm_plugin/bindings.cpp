@@ -99,4 +99,7 @@ PYBIND11_MODULE(_bind, m) {
             return force_at(force).getAtomicEnergies(context_at(context));
         },
         py::call_guard<py::gil_scoped_release>());
+    m.def("get_engine", [](std::uintptr_t force, std::uintptr_t context) {
+        return force_at(force).getEngine(context_at(context));
+    });
 }

@@ -34,7 +34,7 @@ class ReferenceCalcMLIPForceKernel : public CalcMLIPForceKernel {
         derivative_ = force.getComputesScaleDerivative();
     }
 
-    double execute(ContextImpl& context, bool includeForces) override {
+    double execute(ContextImpl& context, bool includeForces, bool) override {
         ReferencePlatform::PlatformData& data = data_of(context);
         const double scale = model_->scale(context);
         // At the end of an alchemical path the model costs nothing, unless its energy is asked for.
@@ -55,6 +55,8 @@ class ReferenceCalcMLIPForceKernel : public CalcMLIPForceKernel {
         model_->compute(*data.positions, data.periodicBoxVectors, 1.0, nullptr, &energies);
         return energies;
     }
+
+    std::string engine() const override { return model_->engine(); }
 
   private:
     std::unique_ptr<HostModel> model_;

@@ -147,7 +147,7 @@ def test_the_derivative_where_it_cannot_be(model, monkeypatch):
     force = make_force(model, atoms, scaleParameter="a")
     force.addEnergyParameterDerivative("a")
     system.addForce(force)
-    with pytest.raises(OpenMMException, match=r"expected Reference or CPU; .* CustomCVForce"):
+    with pytest.raises(OpenMMException, match=r"expected Reference, CPU, or CUDA .* CustomCVForce"):
         make_context(system, atoms.positions)
 
 

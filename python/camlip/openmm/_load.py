@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 # A plugin built for one minor version of OpenMM crashes in another, so this comes before any
 # native code.  The same range is in pyproject.toml and openmm_plugin/FindOpenMM.cmake.
@@ -38,3 +39,29 @@ NM_PER_ANGSTROM: float = _bind.NM_PER_ANGSTROM
 # Of _bind, not of this file: in an editable installation these are different places.
 _folder = os.path.dirname(os.path.abspath(_bind.__file__))
 _openmm.Platform.loadPluginLibrary(os.path.join(_folder, "libCamlipOpenMMReference.so"))
+
+
+def _load_cuda() -> str:
+    """Loads the kernel of the platform CUDA; returns why it cannot run there, or nothing."""
+    path = os.path.join(_folder, "libCamlipOpenMMCUDA.so")
+    if not os.path.exists(path):
+        return "camlip was built without nvcc"
+    try:
+        _openmm.Platform.loadPluginLibrary(path)
+    except Exception as error:  # OpenMM's and those of the loader
+        return str(error)
+    return ""
+
+
+_platforms = {
+    _openmm.Platform.getPlatform(i).getName() for i in range(_openmm.Platform.getNumPlatforms())
+}
+if "CUDA" in _platforms:
+    _reason = _load_cuda()
+    if _reason:
+        warnings.warn(
+            f"camlip.openmm: platform CUDA: the kernel of this package does not load ({_reason}); "
+            "models run on the host there",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -42,7 +42,8 @@ class MLIPForce(openmm.Force):
             crystals and frameworks whose bonds run through the whole box, for a barostat must
             stretch these.
         precision: ``mixed`` (float32 with float64 sums) or ``double``, on every platform.
-        backend: of the engine: ``auto``, ``cpu`` or ``reference``.
+        backend: of the engine: ``auto``, ``cuda``, ``cpu`` or ``reference``. On the platform CUDA
+            ``auto`` is ``cuda`` where that can run, and ``cpu`` and ``reference`` run on the host.
         scaleParameter: name of a Context parameter that multiplies energy and forces.
 
     Raises:
@@ -177,7 +178,7 @@ class MLIPForce(openmm.Force):
         return _bind.get_backend(_address(self))
 
     def setBackend(self, backend: str) -> None:
-        """Backend of the engine: ``auto``, ``cpu`` or ``reference``."""
+        """Backend of the engine: ``auto``, ``cuda``, ``cpu`` or ``reference``."""
         _bind.set_backend(_address(self), backend)
 
     def getScaleParameter(self) -> str:
@@ -232,6 +233,14 @@ class MLIPForce(openmm.Force):
         """
         energies = _bind.get_atomic_energies(_address(self), _address(context))
         return unit.Quantity(np.array(energies), unit.kilojoules_per_mole)
+
+    def getEngine(self, context: openmm.Context) -> str:
+        """Backend of the engine that runs in a Context: ``cpu``, ``cuda`` or ``reference``.
+
+        On the platform CUDA ``cuda`` means that the model runs on the device, in OpenMM's stream,
+        and anything else that it runs on the host, with copies in every step.
+        """
+        return _bind.get_engine(_address(self), _address(context))
 
     def __copy__(self) -> MLIPForce:
         """A force with the same parameters, in no System."""
