@@ -77,16 +77,19 @@ struct BackendOptions {
     std::string simd = "auto";      // "auto", "avx512", "avx2", "baseline"
     int device = 0;                 // of an accelerator, or kCurrentContext
     double skin = 0;                // of lists that the backend makes, Angstrom
+    // Bytes that arrays over atoms may take; results that do not fit are computed again instead.
+    // What cannot be computed again is kept in any case.
+    std::uint64_t memory_limit = std::uint64_t{704} << 20;
     std::vector<int> active_types;  // ascending, never empty; no other type will appear
 };
 
 struct BackendInfo {
     std::string precision;  // "double" or "mixed": what is really used
-    std::string simd;       // instruction set of the kernels in use
+    std::string simd;  // instruction set of the kernels in use
     int num_threads = 1;
-    double radial_table_error = 0;             // max |table - network| / max |network|
+    double radial_table_error = 0;  // max |table - network| / max |network|
     double radial_table_derivative_error = 0;  // the same for d/dr
-    std::uint64_t memory_bytes = 0;            // held now
+    std::uint64_t memory_bytes = 0;  // held now
 };
 
 // One per engine; owns its folded parameters and all scratch memory.  The model outlives it.
@@ -113,12 +116,14 @@ class Backend {
     virtual void atoms_turn(int layer) = 0;
 
     // Below the last layer: adjoint of the block from h_bar (its owned rows) and from the moments
-    // that the layer above skips from; leaves the same as atoms_turn.
+    // that the layer above skips from; leaves the same as atoms_turn.  h_bar stays what it is until
+    // edges_backward of this layer is done.
     virtual void atoms_backward(int layer, const double* h_bar) = 0;
 
-    // Adds forces, virial and centroid virial of the edges of this layer; above layer 0 also adds
-    // to h_bar (N + G, exchange_width), owned and ghost rows.  Layer 0: h and h_bar are null.
-    virtual void edges_backward(int layer, const double* h, double* h_bar) = 0;
+    // Adds forces, virial and centroid virial of the edges of this layer.  Above layer 0, h comes
+    // with the node features sent by layer - 1 and leaves with their adjoint (N + G,
+    // exchange_width), owned and ghost rows; layer 0: null.
+    virtual void edges_backward(int layer, double* h) = 0;
 
     virtual BackendInfo info() const = 0;
 

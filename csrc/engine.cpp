@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <limits>
 
 #include "errors.hpp"
@@ -26,6 +27,17 @@ Precision parse_precision(const std::string& name) {
     if (name == "mixed") return Precision::kMixed;
     if (name == "double") return Precision::kDouble;
     throw ArgumentError("precision: value '" + name + "', expected mixed or double");
+}
+
+// The environment variable CAMLIP_MEMORY_MB, so that it reaches every host.
+std::uint64_t parse_memory_limit(std::uint64_t otherwise) {
+    const char* wanted = std::getenv("CAMLIP_MEMORY_MB");
+    if (!wanted || !*wanted) return otherwise;
+    const std::string text = wanted;
+    if (text.size() > 7 || text.find_first_not_of("0123456789") != std::string::npos)
+        throw ArgumentError("environment variable CAMLIP_MEMORY_MB: value '" + text +
+                            "', expected megabytes, a whole number below 10^7");
+    return std::stoull(text) << 20;
 }
 
 // 0 ... T-1 or the given ones, ascending and distinct.
@@ -75,6 +87,7 @@ BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
         throw ArgumentError("num_threads: value " + std::to_string(options.num_threads) +
                             ", expected at least 0");
     chosen.num_threads = options.num_threads;
+    chosen.memory_limit = parse_memory_limit(chosen.memory_limit);
     chosen.active_types = parse_active_types(options.active_types, model.num_types());
     // "cuda:1" is device 1 of backend "cuda".
     std::string name = options.backend;
@@ -112,9 +125,7 @@ Engine::Engine(const Model& model, const EngineOptions& options)
 
 BackendInfo Engine::info() const {
     BackendInfo info = backend_->info();
-    std::size_t doubles =
-        workspace_.h_bar.capacity() + forces_.capacity() + centroid_virial_.capacity();
-    doubles += energies_.capacity();
+    std::size_t doubles = forces_.capacity() + centroid_virial_.capacity() + energies_.capacity();
     for (const auto& h : workspace_.h) doubles += h.capacity();
     if (batch_) info.memory_bytes += batch_->memory_bytes();
     info.memory_bytes += sizeof(double) * doubles + neighbors_.memory_bytes() +

@@ -125,9 +125,10 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         if (num_owned_ > 0 && !whole_) upload_rows(store_.sent_bar, h_bar, 0, num_owned_);
     }
 
-    void edges_backward(int layer, const double*, double* h_bar) override {
-        if (num_owned_ == 0) return;
+    void edges_backward(int layer, double* h) override {
         const std::int64_t rows = num_total_ * sizes_.width;
+        if (layer > 0 && h) std::fill_n(h, rows, 0.0);  // the features are on the device
+        if (num_owned_ == 0) return;
         if (layer > 0) features_bar(layer).zero(rows * kWords);
         for_tiles([&](std::int64_t first, std::int64_t atoms) {
             if (layer == last_) sum_edges(layer, first, atoms, false);
@@ -140,7 +141,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         } else if (!whole_) {
             features_bar(layer).download_later(fixed_.data(), 0, rows * kWords);
             runtime_.synchronize();
-            add_fixed(fixed_.data(), rows, kFeatureScale, h_bar);
+            add_fixed(fixed_.data(), rows, kFeatureScale, h);
         }
     }
 
@@ -342,7 +343,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         for (int layer = 0; layer < last_; ++layer) atoms_forward(layer, nullptr);
         atoms_turn(last_);
         if (!outputs_.gradients()) return;
-        for (int layer = last_; layer >= 0; --layer) edges_backward(layer, nullptr, nullptr);
+        for (int layer = last_; layer >= 0; --layer) edges_backward(layer, nullptr);
     }
 
     // Rows of h, doubles on the host.

@@ -20,8 +20,8 @@ class Exchange {
 
 // Memory that an architecture keeps between calls.
 struct Workspace {
-    std::vector<std::vector<double>> h;  // of each layer but the last: (N + G, exchange_width)
-    std::vector<double> h_bar;           // (N + G, exchange_width)
+    // Node features of each layer but the last, later their adjoint: (N + G, exchange_width)
+    std::vector<std::vector<double>> h;
 };
 
 using Architecture = void (*)(const Model&, Backend&, const Atoms&, const NeighborList&,

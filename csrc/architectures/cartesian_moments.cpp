@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "architectures/cartesian_moments.hpp"
 
-#include <algorithm>
 #include <cstddef>
 
 namespace camlip {
@@ -24,12 +23,12 @@ void forward(const Model& model, Backend& backend, Exchange& exchange, Workspace
 
 void backward(const Model& model, Backend& backend, Exchange& exchange, Workspace& w) {
     for (int layer = model.config.num_layers - 1; layer > 0; --layer) {
-        std::fill(w.h_bar.begin(), w.h_bar.end(), 0.0);
-        backend.edges_backward(layer, rows(w.h, layer - 1), w.h_bar.data());
-        exchange.reverse(w.h_bar.data(), model.config.exchange_width());
-        backend.atoms_backward(layer - 1, w.h_bar.data());
+        double* const h = rows(w.h, layer - 1);
+        backend.edges_backward(layer, h);
+        exchange.reverse(h, model.config.exchange_width());
+        backend.atoms_backward(layer - 1, h);
     }
-    backend.edges_backward(0, nullptr, nullptr);
+    backend.edges_backward(0, nullptr);
 }
 
 }  // namespace
@@ -43,7 +42,6 @@ void run_cartesian_moments(const Model& model, Backend& backend, const Atoms& at
                                        static_cast<std::size_t>(model.config.exchange_width());
     workspace.h.resize(static_cast<std::size_t>(model.config.num_layers - 1));
     for (std::vector<double>& h : workspace.h) h.resize(size);
-    workspace.h_bar.resize(size);
     backend.begin(atoms, neighbors, outputs);
     forward(model, backend, exchange, workspace);
     if (outputs.gradients()) backward(model, backend, exchange, workspace);

@@ -18,7 +18,7 @@ CAMLIP_INLINE void lap(Scratch<T>& s, Stage stage) {
 
 // The atoms of a block; an atom that is not the model's borrows type 0 and counts for nothing.
 struct Block {
-    std::int64_t first;
+    std::int64_t index, first;
     int size;
     std::int32_t types[kBlock];
     bool present[kBlock];
@@ -27,6 +27,7 @@ struct Block {
 template <class T>
 inline Block block_of(const Job<T>& job, std::int64_t index) {
     Block block;
+    block.index = index;
     block.first = index * kBlock;
     const std::int64_t left = job.num_owned - block.first;
     block.size = left < kBlock ? static_cast<int>(left) : kBlock;
@@ -129,22 +130,17 @@ inline void invariants_forward(const Parameters<T>& p, const LayerData<T>& layer
     }
 }
 
-// Hidden features h, then the readout; adds the energies and leaves the adjoint of h from the
-// readout in s.hidden_bar.
+// The readout of hidden features (s.hidden): adds the energies if `add_energies`, and leaves the
+// adjoint of h from the readout in s.hidden_bar.
 template <class T>
-inline void readout(const Parameters<T>& p, int index, const Job<T>& job, Scratch<T>& s,
-                    const Block& block) {
+inline void readout_hidden(const Parameters<T>& p, const LayerData<T>& layer, const Job<T>& job,
+                           Scratch<T>& s, const Block& block, bool add_energies) {
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
-    const LayerData<T>& layer = p.layers[index];
-    const int hs = p.hidden_stride, size = 3 * (p.max_rank + 1) * p.channel_stride;
+    const int hs = p.hidden_stride;
     for (int atom = 0; atom < block.size; ++atom) {
-        const T* bias = layer.hidden_bias + static_cast<long>(block.types[atom]) * hs;
-        for (int n = 0; n < hs; ++n) s.hidden[atom * hs + n] = bias[n];
         for (int n = 0; n < hs; ++n) s.layer1[atom * hs + n] = layer.readout_bias[n];
     }
-    gemm<T, true>(block.size, size, hs / W, {s.invariants, size, 1}, layer.hidden, hs, s.hidden,
-                  hs);
     for (int n = 0; n < block.size * hs; n += W) {
         const V x = load<T>(s.hidden + n);
         store<T>(s.active + n, x * sigmoid<T>(x));
@@ -160,21 +156,33 @@ inline void readout(const Parameters<T>& p, int index, const Job<T>& job, Scratc
             energy += w * (x * sigmoid<T>(x));
             store<T>(s.active + atom * hs + n, seed * w * silu_derivative<T>(x));
         }
-        if (!block.present[atom]) continue;
+        if (!add_energies || !block.present[atom]) continue;
         const double total = sum<T>(energy);
         s.energy += total;
         if (job.atomic_energies) job.atomic_energies[block.first + atom] += total;
     }
-    if (!job.gradients) {
-        lap(s, Stage::kReadout);
-        return;
-    }
+    if (!job.gradients) return;
     gemm<T, false>(block.size, p.num_hidden, hs / W, {s.active, hs, 1}, layer.readout_t, hs,
                    s.hidden_bar, hs);
     for (int n = 0; n < block.size * hs; n += W) {
         const V x = load<T>(s.hidden + n);
         store<T>(s.hidden_bar + n, load<T>(s.hidden_bar + n) * silu_derivative<T>(x));
     }
+}
+
+// Hidden features h from the invariants, and their readout.
+template <class T>
+inline void readout(const Parameters<T>& p, int index, const Job<T>& job, Scratch<T>& s,
+                    const Block& block) {
+    const LayerData<T>& layer = p.layers[index];
+    const int hs = p.hidden_stride, size = 3 * (p.max_rank + 1) * p.channel_stride;
+    for (int atom = 0; atom < block.size; ++atom) {
+        const T* bias = layer.hidden_bias + static_cast<long>(block.types[atom]) * hs;
+        for (int n = 0; n < hs; ++n) s.hidden[atom * hs + n] = bias[n];
+    }
+    gemm<T, true>(block.size, size, hs / kLanes<T>, {s.invariants, size, 1}, layer.hidden, hs,
+                  s.hidden, hs);
+    readout_hidden<T>(p, layer, job, s, block, true);
     lap(s, Stage::kReadout);
     if (s.gradient) readout_gradient<T>(p, job, s, index, block.first, block.size);
 }

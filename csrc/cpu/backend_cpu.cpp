@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Threads split the blocks of atoms statically, so a result depends on the number of threads only.
 //
-// The last layer runs in one go, from its edges forward to its edges backward, so that its tensors
-// never leave the cache: its edges_forward only remembers h, and the rest happens in
-// edges_backward, or in atoms_turn when no gradients are wanted.
+// Edges and atoms of a layer run in one go, and those of the last layer forward and backward, so
+// that their tensors never leave the cache: edges_forward and atoms_backward only remember h, and
+// the rest happens in atoms_forward, edges_backward, or in atoms_turn when no gradients are wanted.
 #include "cpu/backend_cpu.hpp"
 
 #include <omp.h>
@@ -25,10 +25,6 @@ namespace {
 
 using namespace cpu;
 
-// What may be spent to keep D of the layers below the last, 4 kB per atom of the preset "medium",
-// instead of computing it again in the backward pass (7 % of the time).
-constexpr std::size_t kContractedBytes = std::size_t{256} << 20;
-
 template <class T>
 class CpuBackend final : public Backend {
   public:
@@ -40,6 +36,7 @@ class CpuBackend final : public Backend {
           folded_(model, options.active_types, kernels_, num_threads_),
           p_(folded_.parameters()),
           last_(p_.num_layers - 1),
+          memory_limit_(static_cast<std::size_t>(options.memory_limit)),
           threads_(static_cast<std::size_t>(num_threads_)) {}
 
     void begin(const Atoms& atoms, const NeighborList& neighbors, const Outputs& outputs) override {
@@ -55,7 +52,12 @@ class CpuBackend final : public Backend {
         job_.atomic_energies = outputs.atomic_energies;
         job_.seeds = outputs.seeds;
         job_.gradients = outputs.gradients();
-        store_.resize(p_, atoms.num_owned, job_.gradients ? kContractedBytes : 0, job_);
+        // h and what load_features makes of it count, too.
+        const std::size_t exchanged = sizeof(double) * static_cast<std::size_t>(p_.width) +
+                                      sizeof(T) * static_cast<std::size_t>(p_.feature_stride);
+        const std::size_t spent = static_cast<std::size_t>(num_total_) * exchanged;
+        store_.resize(p_, memory_limit_ > spent ? memory_limit_ - spent : 0,
+                      outputs.parameters != nullptr, job_);
         int neighbors_most = 0;
 #pragma omp parallel for schedule(static) num_threads(num_threads_) reduction(max : neighbors_most)
         for (std::int64_t i = 0; i < atoms.num_owned; ++i) {
@@ -70,16 +72,11 @@ class CpuBackend final : public Backend {
         begin_gradient();
     }
 
-    void edges_forward(int layer, const double* h) override {
-        load_features(layer, h);
-        if (layer == last_) return;
-        for_blocks(kernels_.edges_forward, layer);
-        if (layer == 0) add_energies();  // ZBL
-    }
+    void edges_forward(int layer, const double* h) override { load_features(layer, h); }
 
     void atoms_forward(int layer, double* h) override {
         job_.sent = h;
-        for_blocks(kernels_.atoms_forward, layer);
+        for_blocks(kernels_.forward, layer);
         add_energies();
     }
 
@@ -89,20 +86,18 @@ class CpuBackend final : public Backend {
         add_energies();
     }
 
-    void atoms_backward(int layer, const double* h_bar) override {
-        job_.sent_bar = h_bar;
-        for_blocks(kernels_.atoms_backward, layer);
-    }
+    void atoms_backward(int, const double* h_bar) override { job_.sent_bar = h_bar; }
 
-    void edges_backward(int layer, const double* h, double* h_bar) override {
+    void edges_backward(int layer, double* h) override {
         load_features(layer, h);
+        if (layer > 0) clear_features(h);
         for (std::size_t t = 0; t < threads_.size(); ++t) {
-            threads_[t].features_bar.use(layer > 0 && t == 0 ? h_bar : nullptr);
+            threads_[t].features_bar.use(layer > 0 && t == 0 ? h : nullptr);
         }
-        for_blocks(layer == last_ ? kernels_.turn : kernels_.edges_backward, layer);
+        for_blocks(layer == last_ ? kernels_.turn : kernels_.backward, layer);
         if (layer == last_) add_energies();
         if (layer > 0) {
-            add_rows(&ThreadMemory<T>::features_bar, h_bar);
+            add_rows(&ThreadMemory<T>::features_bar, h);
             return;
         }
         finish_gradient();
@@ -168,6 +163,11 @@ class CpuBackend final : public Backend {
         job_.node_features = features;
     }
 
+    void clear_features(double* h) {
+#pragma omp parallel for schedule(static) num_threads(num_threads_)
+        for (std::int64_t i = 0; i < num_total_; ++i) std::fill_n(h + i * p_.width, p_.width, 0.0);
+    }
+
     void begin_gradient() {
         if (outputs_.parameters) gradients_.resize(threads_.size());
 #pragma omp parallel for schedule(static, 1) num_threads(num_threads_)
@@ -217,6 +217,7 @@ class CpuBackend final : public Backend {
     FoldedModel<T> folded_;
     const Parameters<T>& p_;
     int last_;
+    std::size_t memory_limit_;  // bytes of arrays over atoms
     Outputs outputs_;
     Job<T> job_{};
     AtomStore<T> store_;

@@ -88,8 +88,32 @@ struct RowBuffer {
 template <class T>
 struct GradientData;  // gradient_data.hpp
 
-// Everything of one call.  `moments` and `moments_bar` of layer 0 hold the sums a in blocks of
-// (components, atoms, radial_stride); of layers above, A in blocks of (components, atoms, C).
+// An array over blocks of atoms that has room for `kept` of them, spread evenly.
+template <class T>
+struct BlockStore {
+    T* data;
+    std::int64_t size;  // of a block, in T
+    std::int64_t kept;
+
+    T* at(std::int64_t block, std::int64_t num_blocks) const {
+        const std::int64_t slot = block * kept / num_blocks;
+        return (block + 1) * kept / num_blocks > slot ? data + slot * size : nullptr;
+    }
+};
+
+// What layers below the last keep between the passes over the atoms.  Whatever `at` has no room
+// for is computed again.
+template <class T>
+struct LayerStore {
+    // Layer 0: the sums a, (components, atoms, radial_stride).  Above: A, (components, atoms, C).
+    // Their adjoints are what the layer above leaves.  Above layer 0 there is room for all.
+    BlockStore<T> moments, moments_bar;
+    BlockStore<T> hidden;  // (atoms, hidden_stride), of all blocks
+    BlockStore<T> hidden_bar;  // of the readout alone
+    BlockStore<T> contracted;  // D, like A
+};
+
+// Everything of one call.
 template <class T>
 struct Job {
     std::int64_t num_owned, num_blocks;
@@ -98,17 +122,12 @@ struct Job {
     const std::int64_t* offsets;
     const std::int32_t* indices;
     const T* node_features;  // h of the layer below, (N+G, feature_stride)
-    double* sent;  // h that atoms_forward writes
-    const double* sent_bar;  // its adjoint
+    double* sent;  // h that `forward` writes
+    const double* sent_bar;  // adjoint of what the layer sent
     double* atomic_energies;
     const double* seeds;  // (N), or nullptr for 1
     bool gradients;
-    T* moments[kMaxLayers];
-    T* moments_bar[kMaxLayers];
-    // D below the last layer in blocks like A, or nullptr: then it is computed twice.
-    T* contracted[kMaxLayers];
-    T* hidden[kMaxLayers];  // (N, hidden_stride), below the last layer
-    T* hidden_bar[kMaxLayers];  // of the readout alone
+    LayerStore<T> stores[kMaxLayers];
 };
 
 // What one thread needs; sizes in backend_cpu.cpp.
@@ -130,7 +149,7 @@ struct Scratch {
     T *features, *axial, *side, *radial_bar, *sent_bar, *side_bar;
     T* side_sum;  // of one atom
     // One block of atoms, (components, kBlock, stride)
-    T *edge_sums, *a, *b, *d, *a_bar, *invariants, *hidden, *active, *layer1, *hidden_bar;
+    T *edge_sums, *lower, *a, *b, *d, *a_bar, *invariants, *hidden, *active, *layer1, *hidden_bar;
     T *gates, *gates_bar, *vectors, *vectors_bar;
     bool with_energies;
     bool with_forces;  // or virials; without them the adjoints of the geometry are left out
@@ -162,15 +181,11 @@ template <class T>
 struct Kernels {
     const char* name;
     int lanes;
-    // Below the last layer
-    void (*edges_forward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
-                          std::int64_t block);
-    void (*atoms_forward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
-                          std::int64_t block);
-    void (*atoms_backward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
-                           std::int64_t block);
-    void (*edges_backward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
-                           std::int64_t block);
+    // Below the last layer, edges and atoms
+    void (*forward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
+                    std::int64_t block);
+    void (*backward)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer,
+                     std::int64_t block);
     // The last layer, from its edges forward to its edges backward
     void (*turn)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer, std::int64_t block);
     // For training: adds what is left of the sums of a layer to its totals.

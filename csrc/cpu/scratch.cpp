@@ -123,6 +123,7 @@ void ThreadMemory<T>::size_block(const Parameters<T>& p) {
                                 static_cast<std::size_t>(stride));
     };
     rows(s.edge_sums, p.num_components, depth);
+    if (p.num_layers > 1) rows(s.lower, p.num_components, p.layers[0].depth_stride);
     for (T** x : {&s.a, &s.b, &s.d, &s.a_bar}) {
         rows(*x, p.num_components, p.channel_stride);
     }
@@ -138,38 +139,56 @@ void ThreadMemory<T>::size_block(const Parameters<T>& p) {
 }
 
 template <class T>
-void AtomStore<T>::resize(const Parameters<T>& p, std::int64_t num_owned,
-                          std::size_t contracted_bytes, Job<T>& job) {
-    const std::size_t atoms = static_cast<std::size_t>(num_owned);
+void AtomStore<T>::resize(const Parameters<T>& p, std::size_t bytes, bool all, Job<T>& job) {
+    const std::int64_t blocks = job.num_blocks, hidden = kBlock * p.hidden_stride;
     const auto components = [&](int stride) {
-        return atoms * static_cast<std::size_t>(p.num_components * stride);
+        return static_cast<std::int64_t>(kBlock) * p.num_components * stride;
     };
-    const std::size_t hidden = atoms * static_cast<std::size_t>(p.hidden_stride);
-    const std::size_t contracted = components(p.channel_stride);
-    // Twice: the first time counts.
-    T* start = nullptr;
-    for (const bool count : {true, false}) {
-        std::size_t size = 0, left = contracted_bytes / sizeof(T);
-        const auto take = [&](std::size_t length) {
-            T* const place = count ? nullptr : start + size;
-            size += length;
-            return place;
-        };
-        for (int n = 0; n + 1 < p.num_layers; ++n) {
-            const std::size_t moments =
-                components(n == 0 ? p.layers[0].depth_stride : p.channel_stride);
-            job.moments[n] = take(moments);
-            job.moments_bar[n] = take(moments);
-            job.hidden[n] = take(hidden);
-            job.hidden_bar[n] = take(hidden);
-            job.contracted[n] = nullptr;
-            if (contracted > left) continue;
-            job.contracted[n] = take(contracted);
-            left -= contracted;
+    const std::int64_t sums = components(p.layers[0].depth_stride);
+    const std::int64_t moments = components(p.channel_stride);
+    const int below = p.num_layers - 1;
+    std::int64_t size = 0;  // of everything
+    const auto reserve = [&](BlockStore<T>& store, std::int64_t block_size, std::int64_t kept) {
+        store.size = block_size;
+        store.kept = kept;
+        size += block_size * kept;
+    };
+    for (int n = 0; n < below; ++n) {
+        LayerStore<T>& store = job.stores[n];
+        reserve(store.hidden, hidden, job.gradients ? blocks : 0);
+        if (n == 0) continue;
+        reserve(store.moments, moments, blocks);
+        reserve(store.moments_bar, moments, job.gradients ? blocks : 0);
+    }
+    std::int64_t left = static_cast<std::int64_t>(bytes / sizeof(T)) - size;
+    const auto room_for = [&](std::int64_t block_size) {
+        const std::int64_t count = std::clamp<std::int64_t>(left / block_size, 0, blocks);
+        left -= count * block_size;
+        return count;
+    };
+    // In the order of the time that a byte saves.
+    const std::int64_t gradients = job.gradients ? 1 : 0;
+    for (int n = 0; n < below; ++n) {
+        const std::int64_t count = job.gradients ? room_for(hidden) : 0;
+        reserve(job.stores[n].hidden_bar, hidden, all ? blocks : count);
+    }
+    if (below > 0) {
+        const std::int64_t count = room_for((1 + gradients) * sums);
+        reserve(job.stores[0].moments, sums, all ? blocks : count);
+        reserve(job.stores[0].moments_bar, sums, gradients * (all ? blocks : count));
+    }
+    for (int n = below - 1; n >= 0; --n) {
+        reserve(job.stores[n].contracted, moments, gradients * room_for(moments));
+    }
+    data_.resize(static_cast<std::size_t>(size));
+    T* next = data_.data();
+    for (int n = 0; n < below; ++n) {
+        LayerStore<T>& s = job.stores[n];
+        for (BlockStore<T>* store :
+             {&s.moments, &s.moments_bar, &s.hidden, &s.hidden_bar, &s.contracted}) {
+            store->data = next;
+            next += store->size * store->kept;
         }
-        if (!count) break;
-        data_.resize(size);
-        start = data_.data();
     }
 }
 

@@ -58,13 +58,13 @@ class ThreadMemory {
     Arena neighbors_, chunk_, block_;
 };
 
-// What layers below the last keep of every atom (Job::moments and so on).
+// What layers below the last keep of their atoms between passes (Job::stores).
 template <class T>
 class AtomStore {
   public:
-    // Of D, as much as fits into `contracted_bytes`.
-    void resize(const Parameters<T>& p, std::int64_t num_owned, std::size_t contracted_bytes,
-                Job<T>& job);
+    // What can be computed again is kept for as many blocks as fit into `bytes`; with `all`, as
+    // training needs it, everything but D for all of them.
+    void resize(const Parameters<T>& p, std::size_t bytes, bool all, Job<T>& job);
     std::size_t bytes() const { return data_.bytes(); }
 
   private:

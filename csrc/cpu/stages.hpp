@@ -11,23 +11,10 @@
 
 namespace camlip::cpu::CAMLIP_ISA {
 
-// Row length of what job.moments[layer] holds: edge sums for layer 0, A above.
+// Where the job keeps an array of the block, or nullptr.
 template <class T>
-CAMLIP_INLINE int stored_stride(const Parameters<T>& p, int layer) {
-    return layer == 0 ? p.layers[0].depth_stride : p.channel_stride;
-}
-
-template <class T>
-CAMLIP_INLINE T* stored(const Parameters<T>& p, T* const* arrays, int layer, const Block& block) {
-    return arrays[layer] + block.first * p.num_components * stored_stride(p, layer);
-}
-
-// D of the block, where the job keeps it.
-template <class T>
-CAMLIP_INLINE T* stored_contracted(const Parameters<T>& p, const Job<T>& job, int layer,
-                                   const Block& block) {
-    if (!job.contracted[layer]) return nullptr;
-    return job.contracted[layer] + block.first * p.num_components * p.channel_stride;
+CAMLIP_INLINE T* kept(const BlockStore<T>& store, const Job<T>& job, const Block& block) {
+    return store.at(block.index, job.num_blocks);
 }
 
 template <class T>
@@ -37,31 +24,42 @@ CAMLIP_INLINE void compact_block(const Parameters<T>& p, const Job<T>& job, Scra
     lap(s, Stage::kNeighbors);
 }
 
-// Compacts the neighbors of the block and sums over its edges, (components, atoms, depth_stride).
+// The sums a of layer 0, (components, atoms, depth_stride), over the edges that the scratch holds.
 template <class T>
-inline void sum_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                      const Block& block, T* sums) {
-    const LayerData<T>& data = p.layers[layer];
-    const long row_stride = static_cast<long>(block.size) * data.depth_stride;
-    compact_block<T>(p, job, s, block);
+inline void sum_moments(const Parameters<T>& p, Scratch<T>& s, const Block& block, T* sums) {
+    const int stride = p.layers[0].depth_stride;
     for (int n = 0; n < block.size; ++n) {
-        const long i = block.first + n;
-        T* out = sums + n * data.depth_stride;
-        if (layer > 0) {
-            messages_forward<T>(p, job, s, data, n, out, row_stride);
-            continue;
-        }
-        if (p.zbl_radii && block.present[n] && (s.with_energies || s.with_forces)) {
-            const double energy = zbl_atom<T>(p, job, s, i, n);
-            s.energy += energy;
-            if (job.atomic_energies) job.atomic_energies[i] += energy;
-        }
-        moments_forward<T>(p, s, n, out, row_stride);
+        moments_forward<T>(p, s, n, sums + n * stride, static_cast<long>(block.size) * stride);
     }
-    lap(s, layer > 0 ? Stage::kMessages : Stage::kMoments);
+    lap(s, Stage::kMoments);
 }
 
-// Adjoint of sum_edges for the neighbors that the scratch holds.
+// The same for a layer above.
+template <class T>
+inline void sum_messages(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                         const Block& block, T* sums) {
+    const LayerData<T>& data = p.layers[layer];
+    const long row_stride = static_cast<long>(block.size) * data.depth_stride;
+    for (int n = 0; n < block.size; ++n) {
+        messages_forward<T>(p, job, s, data, n, sums + n * data.depth_stride, row_stride);
+    }
+    lap(s, Stage::kMessages);
+}
+
+// The repulsion at short distances.
+template <class T>
+inline void add_zbl(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, const Block& block) {
+    if (!p.zbl_radii || (!s.with_energies && !s.with_forces)) return;
+    for (int n = 0; n < block.size; ++n) {
+        if (!block.present[n]) continue;
+        const double energy = zbl_atom<T>(p, job, s, block.first + n, n);
+        s.energy += energy;
+        if (job.atomic_energies) job.atomic_energies[block.first + n] += energy;
+    }
+    lap(s, Stage::kMoments);
+}
+
+// Adjoint of the edge sums of a layer, for the edges that the scratch holds.
 template <class T>
 inline void scatter_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                           const Block& block, const T* sums_bar) {
@@ -78,47 +76,42 @@ inline void scatter_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>&
     lap(s, layer > 0 ? Stage::kMessagesAdjoint : Stage::kMomentsAdjoint);
 }
 
-// A of a layer below the last: stored, or for layer 0 mixed again into `room`.
+// What the layer below hands on: for layer 0 its edge sums, kept or made again in s.lower, above A.
 template <class T>
-inline const T* recall_moments(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                               const Block& block, T* room) {
-    const T* kept = stored<T>(p, job.moments, layer, block);
-    if (layer > 0) return kept;
-    const LayerData<T>& data = p.layers[0];
-    mix<T, false>(p, data.mixing, data.depth, block.size, kept, data.depth_stride, room);
-    lap(s, Stage::kMixing);
-    return room;
+inline const T* moments_below(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                              const Block& block) {
+    const T* below = kept<T>(job.stores[layer - 1].moments, job, block);
+    if (below) return below;
+    sum_moments<T>(p, s, block, s.lower);
+    return s.lower;
 }
 
-// A of a layer from its edge sums and, above layer 0, the moments of the layer below.
+// A of a layer from its edge sums and, above layer 0, from what the layer below hands on.
 template <class T>
 inline void moments_of(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                       const Block& block, T* a) {
+                       const Block& block, const T* sums, T* a) {
     const LayerData<T>& data = p.layers[layer];
+    const T* below = layer > 0 ? moments_below<T>(p, job, s, layer, block) : nullptr;
     if (layer == 1) {
-        const T* below = stored<T>(p, job.moments, 0, block);
         mix<T, false>(p, data.lower, p.layers[0].depth, block.size, below, p.layers[0].depth_stride,
                       a);
-        mix<T, true>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
+        mix<T, true>(p, data.mixing, data.depth, block.size, sums, data.depth_stride, a);
     } else {
-        mix<T, false>(p, data.mixing, data.depth, block.size, s.edge_sums, data.depth_stride, a);
-        if (layer > 1) {
-            const T* below = stored<T>(p, job.moments, layer - 1, block);
-            scale_by_rank<T>(p, data.skip, block.size, below, a, true);
-        }
+        mix<T, false>(p, data.mixing, data.depth, block.size, sums, data.depth_stride, a);
+        if (layer > 1) scale_by_rank<T>(p, data.skip, block.size, below, a, true);
     }
     lap(s, Stage::kMixing);
 }
 
-// Gradient of moments_of, where s.edge_sums holds the edge sums.
+// Gradient of moments_of; there is room for everything that it reads.
 template <class T>
 inline void moments_gradient(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                             const Block& block, const T* a_bar) {
+                             const Block& block, const T* sums, const T* a_bar) {
     const LayerData<T>& data = p.layers[layer];
     LayerGradient<T>& g = s.gradient->layers[layer];
-    mix_gradient<T>(p, block.size, data.depth, s.edge_sums, data.depth_stride, a_bar, g.mixing);
+    mix_gradient<T>(p, block.size, data.depth, sums, data.depth_stride, a_bar, g.mixing);
     if (layer == 0) return;
-    const T* below = stored<T>(p, job.moments, layer - 1, block);
+    const T* below = kept<T>(job.stores[layer - 1].moments, job, block);
     if (layer > 1) {
         add_products_by_rank<T>(p, block.size, below, a_bar, g.skip);
         return;
@@ -127,70 +120,95 @@ inline void moments_gradient(const Parameters<T>& p, const Job<T>& job, Scratch<
                     g.lower);
 }
 
-// Adjoint of moments_of: leaves that of the edge sums in s.edge_sums and writes that of the moments
-// of the layer below.
+// Adjoint of moments_of and of the edge sums of a layer above 0.  That of what the layer below
+// hands on is kept for it, or goes all the way to its edges at once.
 template <class T>
 inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                             const Block& block, const T* a_bar) {
     const LayerData<T>& data = p.layers[layer];
-    if (s.gradient) moments_gradient<T>(p, job, s, layer, block, a_bar);
+    if (s.gradient) moments_gradient<T>(p, job, s, layer, block, s.edge_sums, a_bar);
     mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, a_bar, s.edge_sums,
                           data.depth_stride);
-    T* below = layer > 0 ? stored<T>(p, job.moments_bar, layer - 1, block) : nullptr;
+    T* const room = kept<T>(job.stores[layer - 1].moments_bar, job, block);
     if (layer == 1) {
-        mix_adjoint<T, false>(p, data.lower_t, p.layers[0].depth, block.size, a_bar, below,
-                              p.layers[0].depth_stride);
-    } else if (layer > 1) {
-        scale_by_rank<T>(p, data.skip, block.size, a_bar, below, false);
+        mix_adjoint<T, false>(p, data.lower_t, p.layers[0].depth, block.size, a_bar,
+                              room ? room : s.lower, p.layers[0].depth_stride);
+    } else {
+        scale_by_rank<T>(p, data.skip, block.size, a_bar, room, false);
     }
     lap(s, Stage::kMixingAdjoint);
+    scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
+    if (!room) scatter_edges<T>(p, job, s, 0, block, s.lower);
 }
 
+// Below the last layer.
 template <class T>
-void edges_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                   std::int64_t index) {
-    const Block block = block_of(job, index);
-    T* out = stored<T>(p, job.moments, layer, block);
-    if (layer == 0) {
-        sum_edges<T>(p, job, s, layer, block, out);
-    } else {
-        sum_edges<T>(p, job, s, layer, block, s.edge_sums);
-        moments_of<T>(p, job, s, layer, block, out);
-    }
-}
-
-template <class T>
-void atoms_forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                   std::int64_t index) {
+void forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+             std::int64_t index) {
     const Block block = block_of(job, index);
     const LayerData<T>& data = p.layers[layer];
-    const T* a = recall_moments<T>(p, job, s, layer, block, s.a);
-    T* const kept = stored_contracted<T>(p, job, layer, block);
-    T* const d = kept ? kept : s.d;
+    const LayerStore<T>& store = job.stores[layer];
+    T* const moments = kept<T>(store.moments, job, block);
+    compact_block<T>(p, job, s, block);
+    T* a = s.a;
+    if (layer == 0) {
+        T* const sums = moments ? moments : s.edge_sums;
+        add_zbl<T>(p, job, s, block);
+        sum_moments<T>(p, s, block, sums);
+        moments_of<T>(p, job, s, layer, block, sums, a);
+    } else {
+        a = moments;
+        sum_messages<T>(p, job, s, layer, block, s.edge_sums);
+        moments_of<T>(p, job, s, layer, block, s.edge_sums, a);
+    }
+    T* const contracted = kept<T>(store.contracted, job, block);
+    T* const d = contracted ? contracted : s.d;
     contract<T>(p, data, s, block, a, d);
     invariants_forward<T, true>(p, data, s, block.size, a, d);
     readout<T>(p, layer, job, s, block);
     message_forward<T>(p, data, job, s, block, d);
     lap(s, Stage::kSend);
     if (!job.gradients) return;
-    const long size = static_cast<long>(block.size) * p.hidden_stride;
-    const long at = block.first * p.hidden_stride;
-    __builtin_memcpy(job.hidden[layer] + at, s.hidden, size * sizeof(T));
-    __builtin_memcpy(job.hidden_bar[layer] + at, s.hidden_bar, size * sizeof(T));
+    const long bytes = block.size * p.hidden_stride * static_cast<long>(sizeof(T));
+    __builtin_memcpy(kept<T>(store.hidden, job, block), s.hidden, bytes);
+    T* const hidden_bar = kept<T>(store.hidden_bar, job, block);
+    if (hidden_bar) __builtin_memcpy(hidden_bar, s.hidden_bar, bytes);
     if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 
+// Hidden features and their adjoint from the readout, as `forward` left them.
 template <class T>
-void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                    std::int64_t index) {
+inline void recall_hidden(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+                          const Block& block) {
+    const LayerStore<T>& store = job.stores[layer];
+    const long bytes = block.size * p.hidden_stride * static_cast<long>(sizeof(T));
+    __builtin_memcpy(s.hidden, kept<T>(store.hidden, job, block), bytes);
+    const T* hidden_bar = kept<T>(store.hidden_bar, job, block);
+    if (hidden_bar) {
+        __builtin_memcpy(s.hidden_bar, hidden_bar, bytes);
+    } else {
+        readout_hidden<T>(p, p.layers[layer], job, s, block, false);
+    }
+}
+
+// Adjoint of `forward`.
+template <class T>
+void backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
+              std::int64_t index) {
     const Block block = block_of(job, index);
     const LayerData<T>& data = p.layers[layer];
-    const long size = static_cast<long>(block.size) * p.hidden_stride;
-    const long at = block.first * p.hidden_stride;
-    __builtin_memcpy(s.hidden, job.hidden[layer] + at, size * sizeof(T));
-    __builtin_memcpy(s.hidden_bar, job.hidden_bar[layer] + at, size * sizeof(T));
-    const T* a = recall_moments<T>(p, job, s, layer, block, s.a);
-    const T* d = stored_contracted<T>(p, job, layer, block);
+    const LayerStore<T>& store = job.stores[layer];
+    const T* const moments = kept<T>(store.moments, job, block);
+    T* const moments_bar = kept<T>(store.moments_bar, job, block);
+    compact_block<T>(p, job, s, block);
+    const T *a = moments, *sums = moments ? moments : s.edge_sums;
+    if (layer == 0) {
+        if (!moments) sum_moments<T>(p, s, block, s.edge_sums);
+        moments_of<T>(p, job, s, layer, block, sums, s.a);
+        a = s.a;
+    }
+    recall_hidden<T>(p, job, s, layer, block);
+    const T* d = kept<T>(store.contracted, job, block);
     if (!d) {
         contract<T>(p, data, s, block, a, s.d);
         scale_by_rank<T>(p, data.contract_skip, block.size, a, s.d, true);
@@ -198,46 +216,40 @@ void atoms_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, in
     }
     message_adjoint<T>(p, layer, job, s, block, d);
     lap(s, Stage::kSend);
-    T* bar = stored<T>(p, job.moments_bar, layer, block);
-    if (layer == 0) {
-        block_adjoint<T>(p, layer, s, block, a, d, s.a_bar, true, false);
-        if (s.gradient) {
-            mix_gradient<T>(p, block.size, data.depth, stored<T>(p, job.moments, 0, block),
-                            data.depth_stride, s.a_bar, s.gradient->layers[0].mixing);
-        }
-        mix_adjoint<T, true>(p, data.mixing_t, data.depth, block.size, s.a_bar, bar,
-                             data.depth_stride);
-        lap(s, Stage::kMixingAdjoint);
+    if (layer > 0) {
+        block_adjoint<T>(p, layer, s, block, a, d, moments_bar, true, true);
+        if (s.gradient) sum_messages<T>(p, job, s, layer, block, s.edge_sums);
+        moments_adjoint<T>(p, job, s, layer, block, moments_bar);
     } else {
-        block_adjoint<T>(p, layer, s, block, a, d, bar, true, true);
+        block_adjoint<T>(p, layer, s, block, a, d, s.a_bar, true, false);
+        if (s.gradient) moments_gradient<T>(p, job, s, layer, block, sums, s.a_bar);
+        T* const sums_bar = moments_bar ? moments_bar : s.edge_sums;
+        if (moments_bar) {
+            mix_adjoint<T, true>(p, data.mixing_t, data.depth, block.size, s.a_bar, sums_bar,
+                                 data.depth_stride);
+        } else {
+            mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, s.a_bar, sums_bar,
+                                  data.depth_stride);
+        }
+        lap(s, Stage::kMixingAdjoint);
+        scatter_edges<T>(p, job, s, layer, block, sums_bar);
     }
     if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 
-template <class T>
-void edges_backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
-                    std::int64_t index) {
-    const Block block = block_of(job, index);
-    const T* bar = stored<T>(p, job.moments_bar, layer, block);
-    if (s.gradient && layer > 0) {
-        sum_edges<T>(p, job, s, layer, block, s.edge_sums);  // its mixing needs them again
-    } else {
-        compact_block<T>(p, job, s, block);
-    }
-    if (layer > 0) {
-        moments_adjoint<T>(p, job, s, layer, block, bar);
-        bar = s.edge_sums;
-    }
-    scatter_edges<T>(p, job, s, layer, block, bar);
-    if (s.gradient && layer > 0) flush_gradient<T>(*s.gradient, layer, false);
-}
-
+// The last layer, forward and backward.
 template <class T>
 void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, std::int64_t index) {
     const Block block = block_of(job, index);
     const LayerData<T>& data = p.layers[layer];
-    sum_edges<T>(p, job, s, layer, block, s.edge_sums);
-    moments_of<T>(p, job, s, layer, block, s.a);
+    compact_block<T>(p, job, s, block);
+    if (layer == 0) {
+        add_zbl<T>(p, job, s, block);
+        sum_moments<T>(p, s, block, s.edge_sums);
+    } else {
+        sum_messages<T>(p, job, s, layer, block, s.edge_sums);
+    }
+    moments_of<T>(p, job, s, layer, block, s.edge_sums, s.a);
     contract<T>(p, data, s, block, s.a, s.d);
     invariants_forward<T, true>(p, data, s, block.size, s.a, s.d);
     readout<T>(p, layer, job, s, block);
@@ -249,17 +261,27 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
     }
     if (!job.gradients) return;
     block_adjoint<T>(p, layer, s, block, s.a, s.d, s.a_bar, false, false);
-    moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
-    scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
+    if (layer > 0) {
+        moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
+    } else {
+        if (s.gradient) moments_gradient<T>(p, job, s, layer, block, s.edge_sums, s.a_bar);
+        mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, s.a_bar, s.edge_sums,
+                              data.depth_stride);
+        lap(s, Stage::kMixingAdjoint);
+        scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
+    }
     if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 
 template <class T>
 const Kernels<T>& kernels() {
-    static constexpr Kernels<T> table{
-        CAMLIP_ISA_NAME,  kLanes<T>,         edges_forward<T>,
-        atoms_forward<T>, atoms_backward<T>, edges_backward<T>,
-        turn<T>,          flush_gradient<T>, {radial_series, multiply_columns}};
+    static constexpr Kernels<T> table{CAMLIP_ISA_NAME,
+                                      kLanes<T>,
+                                      forward<T>,
+                                      backward<T>,
+                                      turn<T>,
+                                      flush_gradient<T>,
+                                      {radial_series, multiply_columns}};
     return table;
 }
 

@@ -128,7 +128,12 @@ class ReferenceBackend final : public Backend {
         }
     }
 
-    void edges_backward(int t, const double* h, double* h_bar) override {
+    void edges_backward(int t, double* h_bar) override {
+        std::vector<double> h;
+        if (t > 0) {
+            h.assign(h_bar, h_bar + static_cast<std::size_t>(atoms_.num_total()) * width_);
+            std::fill_n(h_bar, h.size(), 0.0);
+        }
         const LayerState& layer = layers_[static_cast<std::size_t>(t)];
         const auto num_radial = static_cast<std::size_t>(model_.config.num_radial_of(t));
         std::vector<double> g(num_radial), dg(num_radial), g_bar;
@@ -142,7 +147,7 @@ class ReferenceBackend final : public Backend {
             if (t == 0)
                 moments_.adjoint(g.data(), Y, sums_bar, g_bar.data(), Y_bar);
             else
-                layer.message_moments.adjoint(g.data(), Y, e.u, h + e.j * width_, sums_bar,
+                layer.message_moments.adjoint(g.data(), Y, e.u, &h[e.j * width_], sums_bar,
                                               g_bar.data(), Y_bar, u_bar, h_bar + e.j * width_);
             if (Layer* gradient = gradient_of(t))
                 layer.radial.gradient(atoms_.types[e.i], atoms_.types[e.j], e.r, g_bar.data(),

@@ -2,7 +2,9 @@
 // The CPU backend against the reference backend: every instruction set of this machine, both
 // precisions, shapes of every kind, threads, atoms that are not the model's, empty domains.
 #include <algorithm>
+#include <cstdint>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -125,6 +127,37 @@ TEST(threads_change_nothing_but_rounding) {
         CHECK(gap(b.centroid_virial, a.centroid_virial) < 1e-6);
     }
     CHECK(compute(model, *three, cluster).forces == compute(model, *three, cluster).forces);
+}
+
+// What is not kept is computed again: all of it, more and more kept, all kept.
+TEST(results_do_not_depend_on_the_memory) {
+    for (const int layers : {2, 3}) {
+        const Model model = random_model::make_model(random_model::small_config(3, layers));
+        const Cluster cluster(70, 1.7, 4.5, 2);
+        for (const std::string& simd : sets()) {
+            for (const int threads : {1, 3}) {
+                BackendOptions chosen = options(Precision::kDouble, simd, threads);
+                const auto roomy = make_cpu_backend(model, chosen);
+                const Results expected = compute(model, *roomy, cluster);
+                const std::uint64_t most = roomy->info().memory_bytes;
+                std::set<std::uint64_t> sizes;
+                for (std::uint64_t limit = 0; sizes.count(most) == 0; limit += 48 << 10) {
+                    chosen.memory_limit = limit;
+                    const auto tight = make_cpu_backend(model, chosen);
+                    const Results found = compute(model, *tight, cluster);
+                    CHECK_CLOSE(found.energy, expected.energy, 1e-12 * std::fabs(expected.energy));
+                    CHECK(gap(found.atomic_energies, expected.atomic_energies) < 1e-12);
+                    CHECK(gap(found.forces, expected.forces) < 1e-12);
+                    CHECK(gap(found.virial, expected.virial) < 1e-12);
+                    CHECK(gap(found.centroid_virial, expected.centroid_virial) < 1e-12);
+                    sizes.insert(tight->info().memory_bytes);
+                    CHECK(compute(model, *tight, cluster, false).atomic_energies ==
+                          found.atomic_energies);
+                }
+                CHECK(sizes.size() >= 3);
+            }
+        }
+    }
 }
 
 TEST(energies_alone_are_those_with_forces) {
