@@ -39,6 +39,10 @@ struct Atoms {
     bool whole = false;
     const double* cell = nullptr;  // (3, 3), null when nothing is periodic
     std::array<bool, 3> periodic{};
+    // The rows of owned atoms that the halo exchange reads and adds to, in any order; null: it may
+    // be all of them.  Only a backend that keeps_features() cares.
+    const std::int32_t* boundary = nullptr;
+    std::int64_t num_boundary = 0;
 
     std::int64_t num_total() const { return num_owned + num_ghost; }
 };
@@ -47,6 +51,9 @@ struct NeighborList {
     const std::int64_t* offsets = nullptr;  // (N + 1)
     const std::int32_t* indices = nullptr;  // (offsets[N])
     std::uint64_t revision = 0;             // changes whenever the list does
+    // Without offsets the backend makes the list when the revision changes: all pairs of an owned
+    // atom and another one, or a ghost, that are closer than this.
+    double radius = 0;
 };
 
 // What is wanted; a null pointer is not computed.  Arrays are added to.
@@ -127,8 +134,12 @@ class Backend {
 
     virtual BackendInfo info() const = 0;
 
-    // Whether calls may be of a whole system.
+    // Whether calls may be of a whole system, or bring a list without offsets.
     virtual bool makes_lists() const { return false; }
+    // Whether features stay with the backend.  Then only rows of Atoms::boundary and of ghosts are
+    // used of h; edges_backward leaves zero in rows of the boundary, and atoms_backward takes what
+    // the exchange made of them in addition to what the backend knows.
+    virtual bool keeps_features() const { return false; }
 
     // For training.  Whether Outputs may ask for parameters and give seeds ...
     virtual bool has_parameter_gradient() const { return false; }

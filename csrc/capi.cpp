@@ -6,6 +6,7 @@
 
 #include "camlip.h"
 #include "capi_support.hpp"
+#include "cuda_library.hpp"
 #include "engine.hpp"
 #include "errors.hpp"
 #include "model_file.hpp"
@@ -119,6 +120,13 @@ camlip_status camlip_model_get_info(const camlip_model* model, camlip_model_info
 
 void camlip_model_free(camlip_model* model) { delete model; }
 
+camlip_status camlip_num_devices(int32_t* count) {
+    return guarded([&] {
+        require(count, "count");
+        *count = camlip::num_cuda_devices();
+    });
+}
+
 camlip_status camlip_engine_create(const camlip_model* model, const camlip_engine_options* options,
                                    camlip_engine** engine) {
     return guarded([&] {
@@ -142,6 +150,7 @@ camlip_status camlip_engine_get_info(const camlip_engine* engine, camlip_engine_
         ours.radial_table_error = engine->info.radial_table_error;
         ours.radial_table_derivative_error = engine->info.radial_table_derivative_error;
         ours.memory_bytes = engine->info.memory_bytes;
+        ours.makes_lists = engine->engine.makes_lists() ? 1 : 0;
         write_struct(ours, info, "engine_info");
     });
 }
@@ -169,8 +178,10 @@ camlip_status camlip_compute(camlip_engine* engine, const camlip_atoms* atoms,
             if (!e.forward || !e.reverse)
                 throw ArgumentError("exchange: forward or reverse is null, expected both");
             callbacks.emplace(e);
+            view.boundary = e.boundary;
+            view.num_boundary = e.boundary ? e.num_boundary : 0;
         }
-        engine->engine.compute(view, {n.offsets, n.indices, n.revision},
+        engine->engine.compute(view, {n.offsets, n.indices, n.revision, n.radius},
                                callbacks ? &*callbacks : nullptr, outputs);
     });
 }

@@ -24,8 +24,13 @@ std::string own_folder() {
     return path.substr(0, path.rfind('/') + 1);
 }
 
+struct Library {
+    Make make;
+    int (*num_devices)();
+};
+
 // Stays open until the process ends.
-Make open_library() {
+Library open_library() {
     const std::string path = own_folder() + kFile;
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library)
@@ -35,18 +40,31 @@ Make open_library() {
                            "-DCAMLIP_CUDA=ON, or use backend cpu");
     const auto version = reinterpret_cast<Version>(dlsym(library, "camlip_cuda_version"));
     const auto make = reinterpret_cast<Make>(dlsym(library, "camlip_cuda_make_backend"));
-    if (!version || !make || std::strcmp(version(), CAMLIP_VERSION_STRING) != 0)
+    const auto num_devices = reinterpret_cast<int (*)()>(dlsym(library, "camlip_cuda_num_devices"));
+    if (!version || !make || !num_devices || std::strcmp(version(), CAMLIP_VERSION_STRING) != 0)
         throw BackendError("backend 'cuda': '" + path + "' is of version " +
                            (version ? version() : "unknown") +
                            ", expected " CAMLIP_VERSION_STRING "; install camlip again");
-    return make;
+    return {make, num_devices};
+}
+
+const Library& library() {
+    static const Library opened = open_library();
+    return opened;
 }
 
 }  // namespace
 
 std::unique_ptr<Backend> make_cuda_backend(const Model& model, const BackendOptions& options) {
-    static const Make make = open_library();
-    return std::unique_ptr<Backend>(make(&model, &options));
+    return std::unique_ptr<Backend>(library().make(&model, &options));
+}
+
+int num_cuda_devices() {
+    try {
+        return library().num_devices();
+    } catch (const BackendError&) {
+        return 0;
+    }
 }
 
 }  // namespace camlip

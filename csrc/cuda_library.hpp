@@ -13,6 +13,9 @@ namespace camlip {
 // Throws BackendError when the library is not there, or no device is.
 std::unique_ptr<Backend> make_cuda_backend(const Model& model, const BackendOptions& options);
 
+// How many devices its library counts; 0 where there is no such library or no driver.
+int num_cuda_devices();
+
 }  // namespace camlip
 
 #endif

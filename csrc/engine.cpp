@@ -5,8 +5,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 
+#include "cuda_library.hpp"
 #include "errors.hpp"
 #include "instruction_set.hpp"
 #include "registry.hpp"
@@ -79,6 +81,19 @@ void ImageExchange::reverse(double* features, int width) {
     }
 }
 
+namespace {
+
+// What "auto" stands for: what CAMLIP_BACKEND says, else a device where there is one.  Empty: the
+// processor.
+std::string accelerator(const std::string& name) {
+    if (name.compare(0, 4, "auto") != 0 || (name.size() > 4 && name[4] != ':')) return "";
+    const char* wish = std::getenv("CAMLIP_BACKEND");
+    if (wish && *wish && std::strcmp(wish, "auto") != 0) return wish;
+    return num_cuda_devices() > 0 ? "cuda" + name.substr(4) : "";
+}
+
+}  // namespace
+
 BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
     BackendOptions chosen;
     chosen.precision = parse_precision(options.precision);
@@ -115,12 +130,25 @@ Engine::Engine(const Model& model, const EngineOptions& options)
       architecture_(find_architecture(model.architecture)),
       neighbors_(model.config.cutoff, options.skin < 0 ? kDefaultSkin : options.skin, true,
                  options.num_threads, options.simd) {
-    const BackendChoice chosen = choose_backend(model, options);
+    BackendChoice chosen = choose_backend(model, options);
+    const std::string better = accelerator(options.backend);
+    if (!better.empty()) {
+        EngineOptions other = options;
+        other.backend = better;
+        try {
+            const BackendChoice first = choose_backend(model, other);
+            backend_ = first.make(model, first.options);
+            chosen = first;
+        } catch (const BackendError&) {
+            // What was wished for must be there.
+            if (better.compare(0, 4, "cuda") != 0 || std::getenv("CAMLIP_BACKEND")) throw;
+        }
+    }
     active_.assign(static_cast<std::size_t>(model.num_types()), false);
     for (const int type : chosen.options.active_types)
         active_[static_cast<std::size_t>(type)] = true;
     backend_name_ = chosen.name;
-    backend_ = chosen.make(model, chosen.options);
+    if (!backend_) backend_ = chosen.make(model, chosen.options);
 }
 
 BackendInfo Engine::info() const {
@@ -170,8 +198,25 @@ void Engine::check_atoms(const Atoms& atoms) const {
             throw NumericError("positions: atom " + std::to_string(i) + " is at NaN or infinity");
 }
 
+void Engine::check_boundary(const Atoms& atoms) const {
+    for (std::int64_t n = 0; n < atoms.num_boundary; ++n)
+        if (atoms.boundary[n] < 0 || atoms.boundary[n] >= atoms.num_owned)
+            throw ArgumentError("exchange: boundary atom " + std::to_string(atoms.boundary[n]) +
+                                ", expected an owned one, 0 to " +
+                                std::to_string(atoms.num_owned - 1));
+}
+
 void Engine::check_neighbors(const Atoms& atoms, const NeighborList& neighbors) const {
-    if (!neighbors.offsets) throw ArgumentError("neighbors: offsets is null");
+    if (!neighbors.offsets) {
+        if (!backend_->makes_lists())
+            throw ArgumentError("neighbors: offsets is null, backend '" + backend_name_ +
+                                "' needs the list of the caller");
+        if (!(neighbors.radius >= model_.config.cutoff) || !std::isfinite(neighbors.radius))
+            throw ArgumentError("neighbors: radius " + std::to_string(neighbors.radius) +
+                                " of a list without offsets, expected at least the cutoff, " +
+                                std::to_string(model_.config.cutoff));
+        return;
+    }
     if (neighbors.offsets[0] != 0)
         throw ArgumentError("neighbors: offsets[0] is " + std::to_string(neighbors.offsets[0]) +
                             ", expected 0");
@@ -213,12 +258,19 @@ void Engine::compute(const Atoms& atoms, const NeighborList& neighbors, Exchange
                      const Outputs& outputs) {
     check_atoms(atoms);
     check_neighbors(atoms, neighbors);
+    check_boundary(atoms);
     if (!exchange && model_.config.num_layers > 1 && atoms.num_ghost > 0)
         throw ArgumentError("exchange: null, expected callbacks for " +
                             std::to_string(atoms.num_ghost) + " ghost atoms and a model of " +
                             std::to_string(model_.config.num_layers) + " layers");
     NoExchange none;
-    run(atoms, neighbors, exchange ? *exchange : none, outputs);
+    Atoms known = atoms;
+    static constexpr std::int32_t kNobody = 0;
+    if (!exchange) {
+        known.boundary = &kNobody;
+        known.num_boundary = 0;
+    }
+    run(known, neighbors, exchange ? *exchange : none, outputs);
 }
 
 void Engine::compute_system(const System& system, const std::int32_t* types, const Outputs& outputs,

@@ -71,6 +71,7 @@ class Engine {
     void compute_systems(const Systems& systems, const Outputs& outputs);
 
     const std::string& backend_name() const { return backend_name_; }
+    bool makes_lists() const { return backend_->makes_lists(); }
     BackendInfo info() const;  // as of now
     const Neighbors& neighbors() const { return neighbors_; }  // of compute_system
 
@@ -78,6 +79,7 @@ class Engine {
     void check_atoms(const Atoms& atoms) const;
     void check_count(const Atoms& atoms) const;
     void check_types(const Atoms& atoms) const;
+    void check_boundary(const Atoms& atoms) const;
     void check_neighbors(const Atoms& atoms, const NeighborList& neighbors) const;
     void run(const Atoms& atoms, const NeighborList& neighbors, Exchange& exchange,
              const Outputs& outputs);

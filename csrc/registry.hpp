@@ -20,7 +20,7 @@ struct BackendEntry {
 // Throws BackendError for an architecture that is not built in.
 Architecture find_architecture(const std::string& name);
 
-// "auto" is the first of the table; throws BackendError when the name is not built in.
+// "auto" is the first of the table (an Engine looks for a device before); throws BackendError when the name is not built in.
 const BackendEntry& find_backend(const std::string& name);
 
 }  // namespace camlip

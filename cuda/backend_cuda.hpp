@@ -12,6 +12,8 @@ namespace camlip::cuda {
 std::unique_ptr<Backend> make_mixed(const Model& model, const BackendOptions& options);
 std::unique_ptr<Backend> make_double(const Model& model, const BackendOptions& options);
 
+int num_devices();
+
 }  // namespace camlip::cuda
 
 #endif

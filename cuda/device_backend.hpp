@@ -14,6 +14,10 @@
 // of the step looks for atoms that moved too far, the rest is queued behind it, and the host waits
 // for the answer of that kernel alone, while the device goes on.  A step that turns out stale adds
 // nothing to the caller's arrays and is queued again with a new list.
+//
+// One process of several (a rank of LAMMPS) gets its list made on the device as well.  Of the features
+// only those of the boundary go to the host (halo.hpp), and while the host exchanges them the device
+// goes on with the atoms that need none.
 #ifndef CAMLIP_CUDA_DEVICE_BACKEND_HPP
 #define CAMLIP_CUDA_DEVICE_BACKEND_HPP
 
@@ -29,6 +33,7 @@
 #include "backend.hpp"
 #include "device/arrays.hpp"
 #include "device/sums.hpp"
+#include "halo.hpp"
 #include "stage_kernels.hpp"
 
 namespace camlip::cuda {
@@ -38,7 +43,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     using Base = StageKernels<T, Runtime>;
     using Base::at, Base::checks_moved_, Base::config_, Base::features_bar, Base::folded_,
         Base::kFeatureScale, Base::kForceScale, Base::kMoved, Base::kOverflow, Base::kWords,
-        Base::last_, Base::limits_, Base::list_, Base::num_slots_, Base::outputs_,
+        Base::last_, Base::limits_, Base::list_, Base::lists_, Base::num_slots_, Base::outputs_,
         Base::parameters_, Base::run_block, Base::runtime_, Base::scatter_edges, Base::sizes_,
         Base::skin_, Base::store_, Base::sum_edges, Base::whole_;
 
@@ -48,7 +53,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         : Base(model, options, std::move(runtime), limits),
           positions_(runtime_),
           types_(runtime_),
-          rows_(runtime_),
+          halo_(runtime_, sizes_.width),
           results_(runtime_),
           fixed_(runtime_),
           flags_(runtime_) {
@@ -57,91 +62,83 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     }
 
     bool makes_lists() const override { return true; }
+    bool keeps_features() const override { return true; }
 
     void begin(const Atoms& atoms, const NeighborList& neighbors, const Outputs& outputs) override {
         outputs_ = outputs;
         whole_ = atoms.whole;
+        lists_ = !neighbors.offsets;
         num_owned_ = atoms.num_owned;
         num_total_ = atoms.num_total();
+        ahead_ = 0;
         repeating_ = false;
         caller_positions_ = atoms.on_device ? atoms.positions : nullptr;
         checks_moved_ = !atoms.on_device;
         runtime_.use_stream(atoms.stream, !atoms.on_device);
         if (num_owned_ == 0) return;
-        const std::int64_t edges = whole_ ? 0 : neighbors.offsets[num_owned_];
-        const Plan needs = plan(edges);
-        tile_ = store_.reserve(needs, limits_);
-        take_types(atoms);
-        if (!on_device()) {
-            positions_.reserve(3 * num_total_);
-            std::copy_n(atoms.positions, 3 * num_total_, positions_.data());
-        }
         if (whole_) {
-            keep_list(atoms);
-            reserve_results();
-            start_step();
-            return;
+            begin_whole(atoms);
+        } else if (lists_) {
+            begin_domain(atoms, neighbors);
+        } else {
+            begin_listed(atoms, neighbors);
         }
-        const ListKey key{neighbors.offsets, neighbors.indices, neighbors.revision, num_owned_,
-                          edges};
-        if (!(key == given_)) {
-            store_.offsets.upload(neighbors.offsets, 0, num_owned_ + 1);
-            store_.indices.upload(neighbors.indices, 0, edges);
-            given_ = key;
-        }
-        reserve_results();
-        start();
     }
 
     void edges_forward(int layer, const double* h) override {
         if (layer == 0 || num_owned_ == 0 || whole_) return;
         // Rows of owned atoms are there since atoms_forward.
-        upload_rows(store_.features[at(layer - 1)], h, num_owned_, num_total_);
+        halo_.take_ghosts(h, store_.features[at(layer - 1)]);
     }
 
     void atoms_forward(int layer, double* h) override {
         if (num_owned_ == 0) return;
-        for_tiles([&](std::int64_t first, std::int64_t atoms) {
-            sum_edges(layer, first, atoms, layer == 0);
-            run_block(layer, BlockMode::kForward, first, atoms);
+        forward(layer, take_ahead(), num_owned_);
+        if (whole_) return;
+        halo_.fetch(store_.features[at(layer)]);
+        // Behind it, what needs no ghosts, while the host exchanges.
+        run_ahead([&](std::int64_t inner) {
+            if (layer + 1 < last_) {
+                forward(layer + 1, 0, inner);
+            } else if (outputs_.gradients()) {
+                zero_features_bar(last_);
+                backward(last_, 0, inner);
+            } else {
+                turn(0, inner);
+            }
         });
-        if (whole_ || !h) return;
-        const std::int64_t count = num_owned_ * sizes_.width;
-        store_.features[at(layer)].download_later(rows_.data(), 0, count);
-        runtime_.synchronize();
-        std::copy_n(rows_.data(), count, h);
+        halo_.deliver(h);
     }
 
-    void atoms_turn(int layer) override {
+    void atoms_turn(int) override {
         if (num_owned_ == 0 || outputs_.gradients()) return;
-        for_tiles([&](std::int64_t first, std::int64_t atoms) {
-            sum_edges(layer, first, atoms, false);
-            run_block(layer, BlockMode::kTurn, first, atoms);
-        });
+        turn(take_ahead(), num_owned_);
         finish();
     }
 
-    void atoms_backward(int, const double* h_bar) override {
-        if (num_owned_ > 0 && !whole_) upload_rows(store_.sent_bar, h_bar, 0, num_owned_);
+    void atoms_backward(int layer, const double* h_bar) override {
+        if (num_owned_ == 0 || whole_) return;
+        halo_.take(h_bar, FixedPoint<T>{kFeatureScale, store_.flags.data()},
+                   features_bar(layer + 1));
     }
 
     void edges_backward(int layer, double* h) override {
-        const std::int64_t rows = num_total_ * sizes_.width;
-        if (layer > 0 && h) std::fill_n(h, rows, 0.0);  // the features are on the device
-        if (num_owned_ == 0) return;
-        if (layer > 0) features_bar(layer).zero(rows * kWords);
-        for_tiles([&](std::int64_t first, std::int64_t atoms) {
-            if (layer == last_) sum_edges(layer, first, atoms, false);
-            run_block(layer, layer == last_ ? BlockMode::kTurn : BlockMode::kBackward, first,
-                      atoms);
-            scatter_edges(layer, first, atoms);
-        });
+        if (num_owned_ == 0) {
+            if (layer > 0 && !whole_) std::fill_n(h, num_total_ * sizes_.width, 0.0);
+            return;
+        }
+        const std::int64_t done = take_ahead();
+        if (done == 0) zero_features_bar(layer);
+        backward(layer, done, num_owned_);
         if (layer == 0) {
             finish();
         } else if (!whole_) {
-            features_bar(layer).download_later(fixed_.data(), 0, rows * kWords);
-            runtime_.synchronize();
-            add_fixed(fixed_.data(), rows, kFeatureScale, h);
+            halo_.fetch_ghosts(features_bar(layer), kFeatureScale);
+            run_ahead([&](std::int64_t inner) {
+                zero_features_bar(layer - 1);
+                backward(layer - 1, 0, inner);
+            });
+            halo_.deliver_ghosts(h);
         }
     }
 
@@ -151,7 +148,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         info.simd = runtime_.name();
         info.radial_table_error = folded_.radial_error().value;
         info.radial_table_derivative_error = folded_.radial_error().derivative;
-        info.memory_bytes = parameters_.bytes() + store_.bytes() + list_.bytes();
+        info.memory_bytes = parameters_.bytes() + store_.bytes() + list_.bytes() + halo_.bytes();
         return info;
     }
 
@@ -166,6 +163,17 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         bool operator==(const ListKey& o) const {
             return offsets == o.offsets && indices == o.indices && revision == o.revision &&
                    atoms == o.atoms && edges == o.edges;
+        }
+    };
+
+    // What a list of owned atoms and ghosts was made for.
+    struct DomainKey {
+        std::uint64_t revision = 0;
+        std::int64_t owned = -1, total = 0;
+        double radius = 0;
+        bool operator==(const DomainKey& o) const {
+            return revision == o.revision && owned == o.owned && total == o.total &&
+                   radius == o.radius;
         }
     };
 
@@ -193,9 +201,55 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         p.forces = outputs_.forces != nullptr;
         p.centroid_virial = outputs_.centroid_virial != nullptr;
         p.atomic_energies = outputs_.atomic_energies != nullptr;
-        p.whole = whole_;
+        p.lists = !lists_;
+        if (!whole_ && last_ > 0) p.exchanged = halo_.most_rows();
         for (int n = 0; n <= last_; ++n) p.sums.push_back(folded_.layer(n).num_sums);
         return p;
+    }
+
+    void begin_whole(const Atoms& atoms) {
+        halo_.keep_order(atoms);
+        tile_ = store_.reserve(plan(0), limits_);
+        take_atoms(atoms);
+        keep_list(atoms);
+        reserve_results();
+        start_step();
+    }
+
+    void begin_domain(const Atoms& atoms, const NeighborList& neighbors) {
+        const DomainKey key{neighbors.revision, num_owned_, num_total_, neighbors.radius};
+        const bool anew = !(key == domain_);
+        if (anew) halo_.arrange(atoms);
+        tile_ = store_.reserve(plan(0), limits_);
+        take_atoms(atoms);
+        if (anew) {
+            domain_ = DomainKey{};  // a failure leaves none
+            frame_ = Frame{};
+            store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
+            list_.set_radius(neighbors.radius);
+            list_.build(store_.positions.data(), num_owned_, num_total_, nullptr, {});
+            halo_.find_inner(list_);
+            domain_ = key;
+        }
+        reserve_results();
+        start();
+    }
+
+    void begin_listed(const Atoms& atoms, const NeighborList& neighbors) {
+        halo_.keep_order(atoms);
+        domain_ = DomainKey{};  // its order of atoms
+        const std::int64_t edges = neighbors.offsets[num_owned_];
+        tile_ = store_.reserve(plan(edges), limits_);
+        take_atoms(atoms);
+        const ListKey key{neighbors.offsets, neighbors.indices, neighbors.revision, num_owned_,
+                          edges};
+        if (!(key == given_)) {
+            store_.offsets.upload(neighbors.offsets, 0, num_owned_ + 1);
+            store_.indices.upload(neighbors.indices, 0, edges);
+            given_ = key;
+        }
+        reserve_results();
+        start();
     }
 
     bool on_device() const { return caller_positions_ != nullptr; }
@@ -208,18 +262,59 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         if (same) return;
         if (num_types_ >= 0) runtime_.synchronize();
         types_.reserve(num_total_);
-        std::copy_n(atoms.types, num_total_, types_.data());
+        halo_.place(atoms.types, 1, types_.data());
         num_types_ = -1;
         if (!on_device()) return;
         store_.types.upload_later(types_.data(), 0, num_total_);
         num_types_ = num_total_;
     }
 
-    template <class Body>
-    void for_tiles(Body body) {
-        for (std::int64_t first = 0; first < num_owned_; first += tile_)
-            body(first, std::min(tile_, num_owned_ - first));
+    void take_atoms(const Atoms& atoms) {
+        take_types(atoms);
+        if (on_device()) return;
+        positions_.reserve(3 * num_total_);
+        halo_.place(atoms.positions, 3, positions_.data());
     }
+
+    // Stages of owned atoms [from, end).
+    template <class Body>
+    void for_tiles(std::int64_t from, std::int64_t end, Body body) {
+        for (std::int64_t first = from; first < end; first += tile_)
+            body(first, std::min(tile_, end - first));
+    }
+    void forward(int layer, std::int64_t from, std::int64_t end) {
+        for_tiles(from, end, [&](std::int64_t first, std::int64_t atoms) {
+            sum_edges(layer, first, atoms, layer == 0);
+            run_block(layer, BlockMode::kForward, first, atoms);
+        });
+    }
+    void turn(std::int64_t from, std::int64_t end) {
+        for_tiles(from, end, [&](std::int64_t first, std::int64_t atoms) {
+            sum_edges(last_, first, atoms, false);
+            run_block(last_, BlockMode::kTurn, first, atoms);
+        });
+    }
+    // With the turn, in the last layer.
+    void backward(int layer, std::int64_t from, std::int64_t end) {
+        for_tiles(from, end, [&](std::int64_t first, std::int64_t atoms) {
+            if (layer == last_) sum_edges(layer, first, atoms, false);
+            run_block(layer, layer == last_ ? BlockMode::kTurn : BlockMode::kBackward, first,
+                      atoms);
+            scatter_edges(layer, first, atoms);
+        });
+    }
+    void zero_features_bar(int layer) {
+        if (layer > 0) features_bar(layer).zero(num_total_ * sizes_.width * kWords);
+    }
+
+    // The next stage of the atoms that have nothing to do with other processes.
+    template <class Body>
+    void run_ahead(Body body) {
+        if (halo_.num_inner() == 0) return;
+        body(halo_.num_inner());
+        ahead_ = halo_.num_inner();
+    }
+    std::int64_t take_ahead() { return std::exchange(ahead_, 0); }
 
     // The list of the last call, where it may still hold.
     void keep_list(const Atoms& atoms) {
@@ -230,6 +325,8 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         frame.periodic = atoms.periodic;
         if (frame == frame_) return;
         frame_ = frame;
+        domain_ = DomainKey{};
+        list_.set_radius(config_.cutoff + skin_);
         make_list();
     }
 
@@ -249,10 +346,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         if (on_device()) return;
         if (outputs_.forces) most += 3 * num_total_ * kWords;
         if (outputs_.centroid_virial) most += 9 * num_total_ * kWords;
-        if (!whole_) {
-            most = std::max(most, num_total_ * sizes_.width * kWords);
-            rows_.reserve(num_total_ * sizes_.width);
-        }
+        if (!whole_ && last_ > 0) halo_.reserve();
         fixed_.reserve(most);
         results_.reserve(kSlot + (outputs_.atomic_energies ? num_owned_ : 0));
     }
@@ -346,16 +440,13 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         for (int layer = last_; layer >= 0; --layer) edges_backward(layer, nullptr);
     }
 
-    // Rows of h, doubles on the host.
-    void upload_rows(DeviceArray<T, Runtime>& to, const double* rows, std::int64_t begin,
-                     std::int64_t end) {
-        const std::int64_t first = begin * sizes_.width, count = (end - begin) * sizes_.width;
-        for (std::int64_t n = 0; n < count; ++n) rows_.data()[n] = static_cast<T>(rows[first + n]);
-        to.upload_later(rows_.data(), first, count);
-    }
-
-    static void add_fixed(const std::int64_t* from, std::int64_t count, double scale, double* to) {
-        for (std::int64_t n = 0; n < count; ++n) to[n] += FixedPoint<T>::value(from, n, scale);
+    // Rows of all atoms, to the order of the caller.
+    void add_rows(const std::int64_t* from, int width, double* to) const {
+        for (std::int64_t n = 0; n < num_total_; ++n) {
+            double* row = to + halo_.row(n) * width;
+            for (int x = 0; x < width; ++x)
+                row[x] += FixedPoint<T>::value(from, n * width + x, kForceScale);
+        }
     }
 
     void finish() {
@@ -391,12 +482,10 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         if (outputs_.energy)
             *outputs_.energy += overflow ? std::numeric_limits<double>::quiet_NaN() : totals[0];
         for (int n = 0; n < 9 && outputs_.virial; ++n) outputs_.virial[n] += totals[1 + n];
-        if (outputs_.forces) add_fixed(fixed_.data(), 3 * num_total_, kForceScale, outputs_.forces);
-        if (outputs_.centroid_virial)
-            add_fixed(fixed_.data() + forces, 9 * num_total_, kForceScale,
-                      outputs_.centroid_virial);
+        if (outputs_.forces) add_rows(fixed_.data(), 3, outputs_.forces);
+        if (outputs_.centroid_virial) add_rows(fixed_.data() + forces, 9, outputs_.centroid_virial);
         for (std::int64_t n = 0; n < num_owned_ && outputs_.atomic_energies; ++n)
-            outputs_.atomic_energies[n] += totals[kSlot + n];
+            outputs_.atomic_energies[halo_.row(n)] += totals[kSlot + n];
     }
 
     std::int64_t num_owned_ = 0, num_total_ = 0, tile_ = 1;
@@ -404,7 +493,9 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     std::int64_t num_types_ = -1;  // on the device, the same as in types_
     bool repeating_ = false;
     bool handed_over_ = false;  // the last step's flags are still to be looked at
+    std::int64_t ahead_ = 0;  // atoms of the next stage that are done
     ListKey given_;
+    DomainKey domain_;
     Frame frame_;
     std::int64_t num_lists_ = 0;
     // Pinned memory of the host
@@ -412,7 +503,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     using Pinned = HostArray<V, Runtime>;
     Pinned<double> positions_;
     Pinned<std::int32_t> types_;
-    Pinned<T> rows_;
+    Halo<T, Runtime> halo_;
     Pinned<double> results_;
     Pinned<std::int64_t> fixed_;
     Pinned<std::uint32_t> flags_;

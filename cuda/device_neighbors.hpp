@@ -66,6 +66,9 @@ class DeviceNeighbors {
         }
     }
 
+    // Before a build.
+    void set_radius(double radius) { radius_ = radius; }
+
     const std::int64_t* offsets() const { return offsets_.data(); }
     const std::int32_t* indices() const { return indices_.data(); }
     const std::int32_t* shifts() const { return periodic_ ? shifts_.data() : nullptr; }

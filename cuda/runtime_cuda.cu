@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "runtime_cuda.hpp"
 
+#include "backend_cuda.hpp"
+
 namespace camlip::cuda {
+
+int num_devices() {
+    int count = 0;
+    if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+    cudaGetLastError();
+    return 0;
+}
 
 CudaRuntime::CudaRuntime(int device) : device_(device) {
     int count = 0;

@@ -83,17 +83,19 @@ class StageKernels {
         Geometry g{};
         g.positions = store_.positions.data();
         g.types = store_.types.data();
-        if (whole_) {
+        if (lists_) {
             g.offsets = list_.offsets();
             g.indices = list_.indices();
             g.shifts = list_.shifts();
+        } else {
+            g.offsets = store_.offsets.data();
+            g.indices = store_.indices.data();
+        }
+        if (whole_) {
             std::copy_n(list_.grid().rows, 9, g.rows);
             g.built = checks_moved_ ? list_.built() : nullptr;
             g.most_moved = 0.25 * skin_ * skin_;
             g.moved = store_.flags.data() + kMoved;
-        } else {
-            g.offsets = store_.offsets.data();
-            g.indices = store_.indices.data();
         }
         g.active = folded_.active();
         g.num_active = folded_.num_active();
@@ -245,13 +247,8 @@ class StageKernels {
             if (k.gradients) {
                 k.hidden = store_.hidden[at(layer)].data() + first * sizes_.hidden;
                 k.hidden_bar = store_.hidden_bar[at(layer)].data() + first * sizes_.hidden;
-                if (whole_) {
-                    k.sent_bar_fixed =
-                        features_bar(layer + 1).data() + first * sizes_.width * kWords;
-                    k.sent_bar_scale = kFeatureScale;
-                } else {
-                    k.sent_bar = store_.sent_bar.data() + first * sizes_.width;
-                }
+                k.sent_bar_fixed = features_bar(layer + 1).data() + first * sizes_.width * kWords;
+                k.sent_bar_scale = kFeatureScale;
             }
         }
         if (outputs_.atomic_energies) k.atomic_energies = store_.atomic_energies.data() + first;
@@ -277,10 +274,11 @@ class StageKernels {
     double skin_;
     DeviceArray<char, Runtime> parameters_;
     Storage<T, Runtime> store_;
-    DeviceNeighbors<Runtime> list_;  // of whole systems
+    DeviceNeighbors<Runtime> list_;  // the one that the device makes
     int room_ = 1;
     bool whole_ = false;
     bool checks_moved_ = true;  // layer 0 looks for atoms that moved too far
+    bool lists_ = false;  // list_ is used, not the caller's
     Outputs outputs_;
     int num_slots_ = 0;
 };

@@ -26,10 +26,11 @@ struct Limits {
 // What decides the sizes of everything.
 struct Plan {
     std::int64_t owned = 0, total = 0, edges = 0;
+    std::int64_t exchanged = 0;  // rows, at most, one way
     int width = 0, hidden = 0, moments = 0;
     std::vector<int> sums;  // of an atom, per layer
     bool gradients = false, forces = false, centroid_virial = false, atomic_energies = false;
-    bool whole = false;
+    bool lists = true;  // the caller's, which are kept here
 
     int layers() const { return static_cast<int>(sums.size()); }
     int most_sums() const { return *std::max_element(sums.begin(), sums.end()); }
@@ -52,7 +53,6 @@ class Storage {
           totals(runtime),
           flags(runtime),
           sums(runtime),
-          sent_bar(runtime),
           runtime_(runtime) {
         for (int n = 0; n + 1 < num_layers; ++n) {
             for (auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar})
@@ -82,7 +82,7 @@ class Storage {
                                " left; use more devices, a smaller system or a smaller skin");
         positions.reserve(3 * p.total);
         types.reserve(p.total);
-        if (!p.whole) {
+        if (p.lists) {
             offsets.reserve(p.owned + 1);
             indices.reserve(p.edges);
         }
@@ -105,7 +105,6 @@ class Storage {
         if (p.gradients && p.layers() > 1) {
             features_bar[1].reserve(p.total * p.width * kWords);
             if (p.layers() > 2) features_bar[0].reserve(p.total * p.width * kWords);
-            if (!p.whole) sent_bar.reserve(p.owned * p.width);
         }
         return tile;
     }
@@ -114,7 +113,7 @@ class Storage {
     static std::uint64_t fixed_bytes(const Plan& p) {
         const std::int64_t T_size = sizeof(T);
         std::int64_t total = (24 + 4) * p.total + 8 * (kMaxSlots + 1) * kSlot + 4 * kNumFlags;
-        if (!p.whole) total += 8 * (p.owned + 1) + 4 * p.edges;
+        if (p.lists) total += 8 * (p.owned + 1) + 4 * p.edges;
         if (p.forces) total += 24 * p.total * kWords;
         if (p.centroid_virial) total += 72 * p.total * kWords;
         if (p.atomic_energies) total += 8 * p.owned;
@@ -123,18 +122,16 @@ class Storage {
             if (p.gradients) total += T_size * p.owned * (p.kept(n) + 2 * p.hidden);
         }
         if (p.gradients && p.layers() > 1)
-            total += (8 * kWords * p.total * (p.layers() > 2 ? 2 : 1) +
-                      (p.whole ? 0 : T_size * p.owned)) *
-                     p.width;
+            total += 8 * kWords * p.total * (p.layers() > 2 ? 2 : 1) * p.width;
+        total += T_size * p.exchanged * p.width;
         return static_cast<std::uint64_t>(total);
     }
 
     std::uint64_t bytes() const {
-        std::uint64_t total = positions.bytes() + types.bytes() + offsets.bytes() +
-                              indices.bytes() + forces.bytes() + centroid_virial.bytes() +
-                              features_bar[0].bytes() + features_bar[1].bytes() +
-                              atomic_energies.bytes() + slots.bytes() + totals.bytes() +
-                              flags.bytes() + sums.bytes() + sent_bar.bytes();
+        std::uint64_t total =
+            positions.bytes() + types.bytes() + offsets.bytes() + indices.bytes() + forces.bytes() +
+            centroid_virial.bytes() + features_bar[0].bytes() + features_bar[1].bytes() +
+            atomic_energies.bytes() + slots.bytes() + totals.bytes() + flags.bytes() + sums.bytes();
         for (const auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar}) {
             for (const auto& array : *list) total += array.bytes();
         }
@@ -152,8 +149,7 @@ class Storage {
     std::vector<Array<std::int64_t>> features_bar;  // 2, in turn
     Array<double> atomic_energies, slots, totals;
     Array<std::uint32_t> flags;
-    Array<T> sums;      // workspace of a tile
-    Array<T> sent_bar;  // (N, width)
+    Array<T> sums;  // workspace of a tile
     // Of each layer but the last
     std::vector<Array<T>> features, moments, moments_bar, hidden, hidden_bar;
 

@@ -35,9 +35,13 @@ void PairMLIP::compute(int eflag, int vflag) {
 
     camlip_neighbor_list neighbors{};
     neighbors.struct_size = sizeof(neighbors);
-    neighbors.offsets = offsets_.data();
-    neighbors.indices = indices_.data();
     neighbors.revision = revision_;
+    if (lists_of_lammps_) {
+        neighbors.offsets = offsets_.data();
+        neighbors.indices = indices_.data();
+    } else {
+        neighbors.radius = info_.cutoff + neighbor->skin;
+    }
 
     camlip_exchange halo{};
     halo.struct_size = sizeof(halo);
@@ -48,6 +52,12 @@ void PairMLIP::compute(int eflag, int vflag) {
     halo.reverse = [](void* self, double* features, int32_t width) {
         return exchange(static_cast<PairMLIP*>(self), false, features, width);
     };
+
+    static constexpr int32_t kNone = 0;
+    if (boundary_known_) {
+        halo.num_boundary = static_cast<int64_t>(boundary_.size());
+        halo.boundary = boundary_.empty() ? &kNone : boundary_.data();
+    }
 
     camlip_results results{};
     results.struct_size = sizeof(results);
@@ -65,14 +75,33 @@ void PairMLIP::compute(int eflag, int vflag) {
     add_results(energy, virial_sum);
 }
 
-// LAMMPS' pages -> CSR, whenever LAMMPS built its list; ncalls catches builds between two computes.
+// Whenever LAMMPS decided on new lists; ncalls catches builds between two computes.
 void PairMLIP::update_neighbor_list() {
     const int nlocal = atom->nlocal;
-    if (neighbor->ago != 0 && list == built_from_ && neighbor->ncalls == built_calls_ &&
-        neighbor->lastcall == built_step_ && nlocal == built_owned_ &&
-        atom->nghost == built_ghost_) {
-        return;
+    const bool rebuilt = neighbor->ago == 0 || list != built_from_ ||
+                         neighbor->ncalls != built_calls_ || neighbor->lastcall != built_step_;
+    if (!rebuilt && nlocal == built_owned_ && atom->nghost == built_ghost_) return;
+    lists_of_lammps_ = !makes_lists_ || hybrid_ || neighbor->exclude;
+    if (lists_of_lammps_) {
+        if (makes_lists_ && !hybrid_) neighbor->build_one(list);
+        copy_neighbor_list();
+    } else {
+        listed_.assign(nlocal, 1);
     }
+    boundary_known_ = false;
+    // Collective: only when all ranks come here.
+    if (rebuilt && !lists_of_lammps_ && info_.exchange_width > 0) find_boundary();
+    revision_++;
+    built_from_ = list;
+    built_calls_ = neighbor->ncalls;
+    built_step_ = neighbor->lastcall;
+    built_owned_ = nlocal;
+    built_ghost_ = atom->nghost;
+}
+
+// LAMMPS' pages -> CSR.
+void PairMLIP::copy_neighbor_list() {
+    const int nlocal = atom->nlocal;
     listed_.assign(nlocal, 0);
     offsets_.assign(nlocal + 1, 0);
     for (int ii = 0; ii < list->inum; ii++) {
@@ -88,12 +117,19 @@ void PairMLIP::update_neighbor_list() {
         std::transform(from, from + list->numneigh[i], indices_.begin() + offsets_[i],
                        [](int j) { return j & NEIGHMASK; });
     }
-    revision_++;
-    built_from_ = list;
-    built_calls_ = neighbor->ncalls;
-    built_step_ = neighbor->lastcall;
-    built_owned_ = nlocal;
-    built_ghost_ = atom->nghost;
+}
+
+// LAMMPS knows whom it sends: it is asked to send nothing much, and what it packs is noted.
+void PairMLIP::find_boundary() {
+    is_boundary_.assign(atom->nlocal, 0);
+    finding_boundary_ = true;
+    comm->forward_comm(this, 1);
+    finding_boundary_ = false;
+    boundary_.clear();
+    for (int i = 0; i < atom->nlocal; i++) {
+        if (is_boundary_[i]) boundary_.push_back(i);
+    }
+    boundary_known_ = true;
 }
 
 // Every step, because fix atom/swap and the like change types without a new list.
@@ -158,6 +194,13 @@ int PairMLIP::exchange(PairMLIP* self, bool forward, double* features, int width
 }
 
 int PairMLIP::pack_forward_comm(int n, int* list, double* buf, int, int*) {
+    if (finding_boundary_) {
+        for (int k = 0; k < n; k++) {
+            if (list[k] < atom->nlocal) is_boundary_[list[k]] = 1;
+        }
+        std::fill_n(buf, n, 0.0);
+        return n;
+    }
     for (int k = 0; k < n; k++) {
         std::copy_n(features_ + static_cast<size_t>(list[k]) * width_, width_,
                     buf + static_cast<size_t>(k) * width_);
@@ -166,6 +209,7 @@ int PairMLIP::pack_forward_comm(int n, int* list, double* buf, int, int*) {
 }
 
 void PairMLIP::unpack_forward_comm(int n, int first, double* buf) {
+    if (finding_boundary_) return;
     std::copy_n(buf, static_cast<size_t>(n) * width_,
                 features_ + static_cast<size_t>(first) * width_);
 }

@@ -12,6 +12,9 @@ import pytest
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+# Tests say when they want a device; "auto" is the processor.
+os.environ.setdefault("CAMLIP_BACKEND", "cpu")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 ModelFactory = Callable[..., Path]

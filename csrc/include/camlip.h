@@ -77,7 +77,10 @@ typedef struct camlip_engine camlip_engine;
 
 typedef struct camlip_engine_options {
     size_t struct_size;
-    const char* backend;   /* "auto", "reference", "cpu", "cuda", "cuda:1"; NULL = "auto".
+    const char* backend;   /* "reference", "cpu", "cuda", "cuda:1", or "auto": what the
+                              environment variable CAMLIP_BACKEND says, else cuda where there
+                              is a device that can run the model ("auto:1": device 1), else
+                              cpu.  NULL = "auto".
                               "cuda:current": in the CUDA context that is current to the thread
                               in this and every later call, also in camlip_engine_free       */
     const char* precision; /* "mixed" (float32, float64 sums) or "double"; NULL = "mixed"   */
@@ -99,7 +102,11 @@ typedef struct camlip_engine_info {
                                   to the largest value; 0 where nothing is tabulated        */
     double radial_table_derivative_error; /* the same for d/dr                              */
     uint64_t memory_bytes;     /* held by the engine now                                    */
+    int32_t makes_lists;       /* 1: camlip_compute takes lists without offsets             */
 } camlip_engine_info;
+
+/* How many devices backend "cuda" finds; 0 where it is not built in or there is no driver. */
+CAMLIP_API camlip_status camlip_num_devices(int32_t* count);
 
 /* options may be NULL.  The model must outlive the engine. */
 CAMLIP_API camlip_status camlip_engine_create(const camlip_model* model,
@@ -117,6 +124,9 @@ typedef struct camlip_neighbor_list {
     const int64_t* offsets; /* (num_owned + 1)                                             */
     const int32_t* indices; /* (offsets[num_owned])                                        */
     uint64_t revision;      /* changes whenever the list does; lets backends cache         */
+    double radius;          /* offsets NULL, for an engine that makes_lists: it makes the list
+                               from the positions of owned atoms and ghosts, of pairs closer
+                               than this (cutoff + skin), when the revision changes        */
 } camlip_neighbor_list;
 
 /* Halo exchange, called by the engine between message-passing layers.
@@ -124,12 +134,17 @@ typedef struct camlip_neighbor_list {
  *   reverse: add rows of ghosts onto the atoms that they image    (ghost -> owned)
  * features: (num_owned + num_ghost, width) doubles on the host.  Return 0 on success.
  * Both are collective: the engine calls them the same number of times on every rank, also on a
- * rank that owns no atoms.  May be NULL when num_ghost == 0 or the model is strictly local. */
+ * rank that owns no atoms.  May be NULL when num_ghost == 0 or the model is strictly local.
+ * Who knows which owned atoms are ghosts elsewhere may say so: the callbacks then touch no other
+ * owned row, and an engine that makes_lists takes no other row to the host. */
 typedef struct camlip_exchange {
     size_t struct_size;
     void* context;
     int (*forward)(void* context, double* features, int32_t width);
     int (*reverse)(void* context, double* features, int32_t width);
+    int64_t num_boundary;
+    const int32_t* boundary; /* (num_boundary) rows of owned atoms, or NULL: any of them.  May
+                                change only when the list's revision does                  */
 } camlip_exchange;
 
 typedef enum camlip_memory { CAMLIP_HOST = 0, CAMLIP_DEVICE = 1 } camlip_memory;

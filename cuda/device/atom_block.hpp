@@ -22,8 +22,8 @@ struct AtomBlock : AtomBlockForward<T> {
         Forward::hidden, Forward::hidden_bar, Forward::hidden_stride, Forward::invariants,
         Forward::kept_bar, Forward::layer, Forward::message, Forward::message_parts, Forward::mode,
         Forward::moments, Forward::num_invariants, Forward::readout, Forward::room,
-        Forward::sent_bar, Forward::sent_bar_fixed, Forward::sent_bar_scale, Forward::sizes,
-        Forward::slots, Forward::stride, Forward::sums, Forward::sums_bar, Forward::types;
+        Forward::sent_bar_fixed, Forward::sent_bar_scale, Forward::sizes, Forward::slots,
+        Forward::stride, Forward::sums, Forward::sums_bar, Forward::types;
     using typename Forward::Contract;
     using typename Forward::MixingAdjoint;
     using typename Forward::Shared;
@@ -87,7 +87,6 @@ struct AtomBlock : AtomBlockForward<T> {
     }
 
     CAMLIP_DEVICE T sent_adjoint(std::int64_t n) const {
-        if (!sent_bar_fixed) return sent_bar[n];
         return static_cast<T>(FixedPoint<T>::value(sent_bar_fixed, n, sent_bar_scale));
     }
 

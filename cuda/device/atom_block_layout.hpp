@@ -35,8 +35,7 @@ struct AtomBlockLayout {
     T* below_kept_bar;
     T *hidden, *hidden_bar;  // (atoms, H), from kForward to kBackward
     T* sent;  // (atoms, width), written
-    const T* sent_bar;  // (atoms, width), or in fixed point:
-    const std::int64_t* sent_bar_fixed;
+    const std::int64_t* sent_bar_fixed;  // (atoms, width)
     double sent_bar_scale;
     double* atomic_energies;  // (atoms), or null
     const double* reference_energies;  // (T), added by kTurn

@@ -86,6 +86,7 @@ inline Results compute(const camlip::Model& model, camlip::Backend& backend, con
     atoms.num_owned = static_cast<std::int64_t>(c.types.size());
     atoms.positions = c.positions.data();
     atoms.types = c.types.data();
+    atoms.boundary = c.types.data();  // none of them
     NoGhosts exchange;
     return compute(model, backend, atoms, {c.offsets.data(), c.indices.data(), 1}, exchange,
                    gradients);

@@ -282,6 +282,7 @@ class Runtime {
 
     struct Counters {
         std::uint64_t launches = 0, allocations = 0, synchronizations = 0;
+        std::uint64_t overlapped = 0;  // waits for an event with work left behind it
         std::uint64_t recorded = 0, replayed = 0;  // steps
         std::uint64_t event_waits = 0;
     };
@@ -356,6 +357,7 @@ class Runtime {
     // Nothing behind the event is done.
     void wait_for_event() {
         ++state_->event_waits;
+        if (0 < state_->event && state_->event < state_->waiting.size()) ++state_->overlapped;
         work_off(state_->event);
         state_->event = 0;
     }

@@ -44,7 +44,7 @@ struct Call {
         atoms.num_owned = 2;
         atoms.positions = positions.data();
         atoms.types = types.data();
-        list = {sizeof list, offsets.data(), indices.data(), 1};
+        list = {sizeof list, offsets.data(), indices.data(), 1, 0};
         results.struct_size = sizeof results;
         results.energy = &energy;
         results.forces = forces;
@@ -217,11 +217,11 @@ TEST(failing_exchanges_are_reported) {
     const auto fine = [](void*, double*, std::int32_t) { return 0; };
     const auto fails = [](void*, double*, std::int32_t) { return 7; };
     Call call;
-    camlip_exchange exchange{sizeof exchange, nullptr, fails, fine};
+    camlip_exchange exchange{sizeof exchange, nullptr, fails, fine, 0, nullptr};
     CHECK(says(call.run(potential, &exchange), CAMLIP_ERROR_EXCHANGE, "'forward' returned 7"));
-    exchange = {sizeof exchange, nullptr, fine, fails};
+    exchange = {sizeof exchange, nullptr, fine, fails, 0, nullptr};
     CHECK(says(call.run(potential, &exchange), CAMLIP_ERROR_EXCHANGE, "'reverse' returned 7"));
-    exchange = {sizeof exchange, nullptr, fine, nullptr};
+    exchange = {sizeof exchange, nullptr, fine, nullptr, 0, nullptr};
     CHECK(says(call.run(potential, &exchange), CAMLIP_ERROR_ARGUMENT, "expected both"));
     CHECK(call.run(potential) == CAMLIP_OK);  // and the engine goes on
 }

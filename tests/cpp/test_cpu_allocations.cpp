@@ -109,8 +109,8 @@ struct Host {
         atoms.num_ghost = view.num_ghost;
         atoms.positions = view.positions;
         atoms.types = types.data();
-        const camlip_neighbor_list list{sizeof list, view.offsets, view.indices, view.revision};
-        const camlip_exchange exchange{sizeof exchange, this, forward, reverse};
+        const camlip_neighbor_list list{sizeof list, view.offsets, view.indices, view.revision, 0};
+        const camlip_exchange exchange{sizeof exchange, this, forward, reverse, 0, nullptr};
         camlip_results results{};
         results.struct_size = sizeof results;
         results.energy = &energy;

@@ -130,8 +130,9 @@ TEST(two_ranks_agree_with_one) {
                 atoms.positions = rank.positions.data();
                 atoms.types = rank.types.data();
                 const camlip_neighbor_list list{sizeof list, rank.offsets.data(),
-                                                rank.indices.data(), 1};
-                const camlip_exchange callbacks{sizeof callbacks, &board, forward, reverse};
+                                                rank.indices.data(), 1, 0};
+                const camlip_exchange callbacks{sizeof callbacks, &board, forward,
+                                                reverse,          0,      nullptr};
                 camlip_results results{sizeof results,     nullptr, rank.energies.data(),
                                        rank.forces.data(), nullptr, nullptr};
                 require_ok(
@@ -161,8 +162,8 @@ TEST(a_rank_without_atoms_takes_part_in_every_exchange) {
     const std::int64_t offsets[1] = {0};
     camlip_atoms atoms{};
     atoms.struct_size = sizeof atoms;
-    const camlip_neighbor_list list{sizeof list, offsets, nullptr, 1};
-    const camlip_exchange callbacks{sizeof callbacks, &board, forward, reverse};
+    const camlip_neighbor_list list{sizeof list, offsets, nullptr, 1, 0};
+    const camlip_exchange callbacks{sizeof callbacks, &board, forward, reverse, 0, nullptr};
     double energy = 0, virial[9] = {};
     camlip_results results{sizeof results, &energy, nullptr, nullptr, virial, nullptr};
     require_ok(camlip_compute(potential.engine.get(), &atoms, &list, &callbacks, &results));

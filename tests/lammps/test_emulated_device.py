@@ -1,0 +1,161 @@
+"""``pair_style mlip engine cuda`` on a device that is emulated on the host (build/cpp, ``make
+test-cpp``): lists without LAMMPS, the exchange of the boundary alone, ranks and devices.
+
+The same on a device: test_lammps_gpu.py.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import camlip
+import lammps_driver as driver
+from model_zoo import zoo
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EMULATED = ROOT / "build" / "cpp" / "tests" / "cpp" / "emulated" / "libcamlip_cuda.so"
+
+pytestmark = pytest.mark.skipif(
+    not EMULATED.exists(), reason="the emulated device is not built: make test-cpp"
+)
+
+MOVE = """
+velocity all create 600 4711 loop all mom yes
+fix integrate all nve
+neigh_modify every 2 delay 0 check yes
+run 6 post no
+"""
+STILL = "run 0 post no"
+
+
+@pytest.fixture(autouse=True)
+def emulated_library(tmp_path, monkeypatch):
+    """Beside libcamlip.so, as the one of a GPU would be."""
+    folder = tmp_path / "lib"
+    folder.mkdir()
+    (folder / "libcamlip.so").symlink_to(Path(camlip.__file__).parent / "lib" / "libcamlip.so")
+    (folder / "libcamlip_cuda.so").symlink_to(EMULATED)
+    plain = driver.environment
+
+    def environment() -> dict[str, str]:
+        variables = plain()
+        variables["LD_LIBRARY_PATH"] = f"{folder}:{variables['LD_LIBRARY_PATH']}"
+        return variables
+
+    monkeypatch.setattr(driver, "environment", environment)
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "tiny.camlip"
+    path.write_bytes(zoo("tiny").block)
+    return path
+
+
+def state(folder, structures, model, style, structure="bulk", ranks=1, **options) -> driver.State:
+    data = driver.write_data(folder / "data", structures[structure])
+    deck = driver.deck("state", data, model, style=f"{style} precision double", **options)
+    return driver.State.read("state", driver.run(deck, folder, ranks=ranks), folder)
+
+
+CASES = {
+    "bulk": ("bulk", {"after": MOVE + STILL}),
+    "triclinic": ("triclinic", {"after": STILL}),
+    "tiny": ("tiny", {"after": STILL}),
+    "slab, tiled": ("slab", {"before": "boundary p p f\ncomm_style tiled", "after": STILL}),
+    "cluster": ("cluster", {"before": "boundary f s m", "after": STILL}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ranks_on_one_device_agree_with_the_cpu(structures, model, tmp_path, case):
+    structure, options = CASES[case]
+    expected = state(tmp_path, structures, model, "engine cpu", structure, **options)
+    for ranks in (1, 2, 4):
+        found = state(tmp_path, structures, model, "engine cuda", structure, ranks, **options)
+        driver.assert_same(found, expected, tolerance=1e-7)
+
+
+def test_a_list_without_some_pairs_is_that_of_lammps(structures, model, tmp_path):
+    setup = "neigh_modify exclude type 1 2"
+    expected = state(tmp_path, structures, model, "engine cpu", setup=setup)
+    found = state(tmp_path, structures, model, "engine cuda", setup=setup, ranks=2)
+    driver.assert_same(found, expected, tolerance=1e-7)
+    everything = state(tmp_path, structures, model, "engine cpu")
+    assert np.abs(everything.forces - found.forces).max() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "hybrid/overlay"])
+def test_hybrid(structures, model, tmp_path, kind):
+    data = driver.write_data(tmp_path / "data", structures["bulk"])
+    deck = """units metal
+read_data {data}
+pair_style {kind} mlip engine {engine} precision double lj/cut 4.0
+pair_coeff * * mlip {model} Si NULL
+pair_coeff 1 2 lj/cut 0.01 2.0
+pair_coeff 2 2 lj/cut 0.01 2.0
+thermo_style custom step pe pxx pyy pzz pxy
+thermo_modify format float %.12g
+run 0
+"""
+    values = {}
+    for engine, ranks in (("cpu", 1), ("cuda", 1), ("cuda", 2)):
+        text = deck.format(data=data, kind=kind, model=model, engine=engine)
+        lines = driver.run(text, tmp_path, ranks=ranks).splitlines()
+        row = next(n for n, line in enumerate(lines) if line.split()[:2] == ["Step", "PotEng"])
+        values[engine, ranks] = np.array(lines[row + 1].split(), dtype=float)
+    for found in values.values():
+        np.testing.assert_allclose(found, values["cpu", 1], rtol=1e-9, atol=1e-6)
+
+
+def summary(folder, model, structures, style, ranks=1) -> str:
+    data = driver.write_data(folder / "data", structures["tiny"])
+    return driver.run(
+        f"units metal\nread_data {data}\npair_style mlip {style}\n"
+        f"pair_coeff * * {model} Si O\nrun 0\n",
+        folder,
+        ranks=ranks,
+    )
+
+
+def test_auto_takes_a_device_where_there_is_one(structures, model, tmp_path, monkeypatch):
+    monkeypatch.delenv("CAMLIP_BACKEND")
+    assert "engine cuda (" in summary(tmp_path, model, structures, "")
+    assert "engine cpu (" in summary(tmp_path, model, structures, "engine cpu")
+    monkeypatch.setenv("CAMLIP_BACKEND", "cpu")
+    assert "engine cpu (" in summary(tmp_path, model, structures, "engine auto")
+    monkeypatch.delenv("CAMLIP_BACKEND")
+    monkeypatch.setenv("CAMLIP_EMULATED_DEVICES", "0")
+    assert "engine cpu (" in summary(tmp_path, model, structures, "", ranks=2)
+
+
+def test_ranks_take_the_devices_of_a_node_in_turn(structures, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMLIP_EMULATED_DEVICES", "2")
+    text = summary(tmp_path, model, structures, "engine cuda", ranks=3)
+    assert "devices: 2 for 3 ranks of this node" in text
+    assert "devices: number 1 for 1 rank " in summary(
+        tmp_path, model, structures, "engine cuda device 1"
+    )
+    done = driver.run_raw(
+        f"units metal\nread_data data\npair_style mlip engine cuda device 2\n"
+        f"pair_coeff * * {model} Si O\n",
+        tmp_path,
+        ranks=2,
+    )
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).count("ERROR") == 1
+    assert "backend 'cuda': no CUDA device 2" in done.stdout + done.stderr
+
+
+def test_without_a_device_there_is_one_polite_error(structures, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMLIP_EMULATED_DEVICES", "0")
+    driver.write_data(tmp_path / "data", structures["tiny"])
+    done = driver.run_raw(
+        f"units metal\nread_data data\npair_style mlip engine cuda\npair_coeff * * {model} Si O\n",
+        tmp_path,
+        ranks=3,
+    )
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).count("ERROR") == 1
+    assert "no CUDA device" in done.stdout + done.stderr
