@@ -51,8 +51,8 @@ struct NeighborList {
     const std::int64_t* offsets = nullptr;  // (N + 1)
     const std::int32_t* indices = nullptr;  // (offsets[N])
     std::uint64_t revision = 0;             // changes whenever the list does
-    // Without offsets the backend makes the list when the revision changes: all pairs of an owned
-    // atom and another one, or a ghost, that are closer than this.
+    // Without offsets the backend makes the list of pairs closer than this, again when the
+    // revision changes.
     double radius = 0;
 };
 

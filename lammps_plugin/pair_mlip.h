@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // pair_style mlip: a camlip model in LAMMPS.
 //
-//     pair_style mlip [engine auto|cpu|reference|cuda] [precision mixed|double] [threads N] [device N]
+//     pair_style mlip [engine auto|cpu|reference|cuda] [device N] [precision mixed|double]
+//                     [threads N]
 //     pair_coeff * * model.pt Si O NULL
 //
 // Needs newton on, a full neighbor list and ghosts within the model's own cutoff only: between
 // message-passing layers the engine calls back, and the features of the boundary atoms travel
 // through comm->forward_comm(this) and, in the backward sweep, comm->reverse_comm(this).
 //
-// An engine on a device makes the neighbor list itself, from owned atoms and ghosts, whenever LAMMPS
-// rebuilds; the one of LAMMPS is made only where pairs are left out of it (hybrid, exclude).
+// An engine on a device makes the neighbor list itself, from owned atoms and ghosts, when LAMMPS
+// decides on a new one; that of LAMMPS is made only where it may lack pairs (hybrid, exclude).
 #ifndef LMP_PAIR_MLIP_H
 #define LMP_PAIR_MLIP_H
 
