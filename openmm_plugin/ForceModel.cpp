@@ -141,7 +141,9 @@ void ForceModel::set_atoms(const System& system, const MLIPForce& force) {
 void ForceModel::create_engine(const MLIPForce& force) {
     const std::set<int32_t> present(types_.begin(), types_.end());
     const std::vector<int32_t> active(present.begin(), present.end());
-    const std::string& backend = own_backend_.empty() ? force.getBackend() : own_backend_;
+    // "auto" on a platform that is not of a GPU is the processor.
+    std::string backend = own_backend_.empty() ? force.getBackend() : own_backend_;
+    if (backend == "auto") backend = "cpu";
     if (engine_ && precision_ == force.getPrecision() && backend_ == backend &&
         std::includes(active_types_.begin(), active_types_.end(), active.begin(), active.end()))
         return;

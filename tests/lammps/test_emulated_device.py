@@ -53,12 +53,6 @@ def model(tmp_path):
     return path
 
 
-def state(folder, structures, model, style, structure="bulk", ranks=1, **options) -> driver.State:
-    data = driver.write_data(folder / "data", structures[structure])
-    deck = driver.deck("state", data, model, style=f"{style} precision double", **options)
-    return driver.State.read("state", driver.run(deck, folder, ranks=ranks), folder)
-
-
 CASES = {
     "bulk": ("bulk", {"after": MOVE + STILL}),
     "triclinic": ("triclinic", {"after": STILL}),
@@ -71,18 +65,31 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_ranks_on_one_device_agree_with_the_cpu(structures, model, tmp_path, case):
     structure, options = CASES[case]
-    expected = state(tmp_path, structures, model, "engine cpu", structure, **options)
+
+    def run(engine: str, ranks: int) -> driver.State:
+        data = driver.write_data(tmp_path / "data", structures[structure])
+        style = f"engine {engine} precision double"
+        deck = driver.deck("state", data, model, style=style, **options)
+        return driver.State.read("state", driver.run(deck, tmp_path, ranks=ranks), tmp_path)
+
+    expected = run("cpu", 1)
     for ranks in (1, 2, 4):
-        found = state(tmp_path, structures, model, "engine cuda", structure, ranks, **options)
+        found = run("cuda", ranks)
         driver.assert_same(found, expected, tolerance=1e-7)
 
 
 def test_a_list_without_some_pairs_is_that_of_lammps(structures, model, tmp_path):
-    setup = "neigh_modify exclude type 1 2"
-    expected = state(tmp_path, structures, model, "engine cpu", setup=setup)
-    found = state(tmp_path, structures, model, "engine cuda", setup=setup, ranks=2)
-    driver.assert_same(found, expected, tolerance=1e-7)
-    everything = state(tmp_path, structures, model, "engine cpu")
+    data = driver.write_data(tmp_path / "data", structures["bulk"])
+
+    def run(engine: str, ranks: int, setup: str) -> driver.State:
+        style = f"engine {engine} precision double"
+        deck = driver.deck("state", data, model, style=style, setup=setup)
+        return driver.State.read("state", driver.run(deck, tmp_path, ranks=ranks), tmp_path)
+
+    exclude = "neigh_modify exclude type 1 2"
+    found = run("cuda", 2, exclude)
+    driver.assert_same(found, run("cpu", 1, exclude), tolerance=1e-7)
+    everything = run("cpu", 1, "")
     assert np.abs(everything.forces - found.forces).max() > 1e-2
 
 
