@@ -131,9 +131,12 @@ class Worker:
 
 
 def alternate(
-    contenders: Mapping[str, Contender], rounds: int = 5, seconds: float = 1.0
+    contenders: Mapping[str, Contender],
+    rounds: int = 5,
+    seconds: float = 1.0,
+    clock: str = "cpu",
 ) -> dict[str, Any]:
-    """Measure contenders in turn, each at least ``seconds`` a round.
+    """Measure contenders in turn, each at least ``seconds`` a round by ``clock``, cpu or wall.
 
     Returns:
         For each key: ``facts`` of the worker, ``steps`` of a round, and the processor and wall
@@ -153,7 +156,7 @@ def alternate(
         for key, worker in workers.items():
             block = worker.contender.block
             worker.run(block)  # caches, lazy initialization
-            spent = worker.run(block)["cpu"]
+            spent = worker.run(block)[clock]
             found[key]["steps"] = block * max(1, math.ceil(seconds / max(spent, 1e-6)))
         for _ in range(rounds):
             for key, worker in workers.items():

@@ -46,7 +46,7 @@ def through_ase(job):
     from ase import Atoms
 
     atoms = Atoms(**job["structure"])
-    atoms.calc = camlip.MLIPCalculator(job["model"], threads=1)
+    atoms.calc = camlip.MLIPCalculator(job["model"], threads=1, device=job.get("device", "cpu"))
     step, energy = calls(atoms, job)
     return step, {"version": f"camlip {camlip.__version__}", "energy": energy}
 

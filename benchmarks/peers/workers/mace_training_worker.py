@@ -64,7 +64,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     torch.set_default_dtype(torch.float32)
     loaded, elements = batches(arguments.file, arguments.batch_size, arguments.cutoff)
-    model = random_mace(elements, arguments.cutoff, arguments.channels)
+    model = random_mace(elements, arguments.cutoff, f"{arguments.channels}x0e")
     loss = modules.WeightedEnergyForcesLoss(energy_weight=1.0, forces_weight=100.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-6)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter

@@ -17,8 +17,8 @@ from mace.calculators import MACECalculator  # noqa: E402
 from protocol import serve  # noqa: E402
 
 
-def random_mace(elements, cutoff, channels):
-    """Two interactions with scalar messages; readouts and sizes of the published models."""
+def random_mace(elements, cutoff, irreps):
+    """Two interactions; readouts and sizes of the published models."""
     torch.manual_seed(1)
     count = len(elements)
     return modules.ScaleShiftMACE(
@@ -30,7 +30,7 @@ def random_mace(elements, cutoff, channels):
         interaction_cls_first=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         num_interactions=2,
         num_elements=count,
-        hidden_irreps=o3.Irreps(f"{channels}x0e"),
+        hidden_irreps=o3.Irreps(irreps),
         MLP_irreps=o3.Irreps("16x0e"),
         gate=torch.nn.functional.silu,
         atomic_energies=np.zeros(count),
@@ -49,8 +49,14 @@ def prepare(job):
     torch.set_default_dtype(torch.float32)
     atoms = Atoms(**job["structure"])
     elements = sorted(set(atoms.numbers.tolist()))
-    model = random_mace(elements, job["cutoff"], job["channels"])
-    atoms.calc = MACECalculator(models=[model], device="cpu", default_dtype="float32")
+    device = job.get("device", "cpu")
+    model = random_mace(elements, job["cutoff"], job.get("irreps", f"{job['channels']}x0e"))
+    atoms.calc = MACECalculator(
+        models=[model.to(device)],
+        device=device,
+        default_dtype="float32",
+        enable_cueq=job.get("cueq", False),
+    )
     step, energy = calls(atoms, job)
     facts = {
         "version": f"mace-torch {importlib.metadata.version('mace-torch')}, torch "

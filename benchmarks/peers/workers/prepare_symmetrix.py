@@ -20,7 +20,7 @@ def main():
     elements = sorted(set(Atoms(**job["structure"]).numbers.tolist()))
     torch.set_default_dtype(torch.float64)
     model = path.with_suffix(".model")
-    torch.save(random_mace(elements, job["cutoff"], job["channels"]), model)
+    torch.save(random_mace(elements, job["cutoff"], f"{job['channels']}x0e"), model)
     path.write_text(json.dumps(extract_mace_data(str(model))))
 
 

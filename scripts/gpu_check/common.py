@@ -1,0 +1,125 @@
+"""What all parts share: where things are, how programs run, how a part says what is amiss."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEELS = ROOT / "build" / "gpu-wheels"
+VENVS = ROOT / "build" / "gpu-venv"
+WORKERS = Path(__file__).resolve().parent / "workers"
+LIMIT = 520  # seconds of a part
+# `--rehearse`: everything on the CPU and a thousand times smaller, to see that the parts work.
+REHEARSAL = bool(os.environ.get("GPU_CHECK_REHEARSAL"))
+BACKEND = "cpu" if REHEARSAL else "cuda"
+
+
+def scaled(count: int, least: int = 1) -> int:
+    """A number of atoms or steps, smaller in a rehearsal."""
+    return max(least, count // 1000) if REHEARSAL else count
+
+
+class NoDevice(Exception):
+    """There is nothing to run on; the second argument is what is known nevertheless."""
+
+
+class NotAvailable(Exception):
+    """A peer or a tool is missing; the text says why."""
+
+
+def python(group: str = "core") -> str:
+    """The interpreter of a group of wheels, or the one that runs this."""
+    for name in (group, "core"):
+        own = VENVS / name / "bin" / "python"
+        if own.exists():
+            return str(own)
+    return sys.executable
+
+
+def environment(group: str = "core") -> dict[str, str]:
+    """Of a program: the checkout is what it imports."""
+    given = os.environ
+    return {
+        **given,
+        "PYTHON": python(group),
+        "PYTHONPATH": str(ROOT / "python"),
+        "LAMMPS_PLUGIN_PATH": str(ROOT / "python" / "camlip" / "lammps"),
+        "OMP_NUM_THREADS": given.get("OMP_NUM_THREADS", "1"),
+        "JOBS": given.get("JOBS", str(os.cpu_count() or 2)),
+    }
+
+
+def run(
+    command: list[str], limit: float = LIMIT, group: str = "core", stdin: str | None = None
+) -> tuple[int, str]:
+    """Exit status and output, both streams together; 124 after the limit, 127 without a program."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment(group),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=max(limit, 1),
+        )
+    except subprocess.TimeoutExpired as late:
+        text = late.stdout or b""
+        return 124, text.decode(errors="replace") if isinstance(text, bytes) else text
+    except FileNotFoundError as missing:
+        return 127, f"{missing.filename}: not found"
+    return done.returncode, done.stdout
+
+
+def tail(text: str, lines: int = 15) -> str:
+    """The last lines."""
+    return "\n".join(text.strip().splitlines()[-lines:])
+
+
+def worker(name: str, job: dict, limit: float = LIMIT, group: str = "core") -> dict:
+    """Runs a script of ``workers`` with a job as JSON; its last line is its answer.
+
+    Raises:
+        NotAvailable: with its last words, if there is no answer.
+    """
+    code, text = run([python(group), str(WORKERS / name)], limit, group, stdin=json.dumps(job))
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            return json.loads(line)
+    why = f"not done after {limit:.0f} s" if code == 124 else f"exit status {code}"
+    raise NotAvailable(f"{name}: {why}: {tail(text, 4)}")
+
+
+def has_module(name: str, group: str = "core") -> bool:
+    """Whether an import succeeds."""
+    return run([python(group), "-c", f"import {name}"], 90, group)[0] == 0
+
+
+def need_device() -> None:
+    """Asks the engine, which is what matters.
+
+    Raises:
+        NoDevice: with its answer.
+    """
+    code, text = run([python(), str(WORKERS / "device.py"), BACKEND], 120)
+    if code != 0:
+        raise NoDevice((text.strip().splitlines() or ["no answer"])[-1])
+
+
+class Clock:
+    """How much of the time of a part is left."""
+
+    def __init__(self, limit: float = LIMIT) -> None:
+        self._end = time.monotonic() + limit
+
+    def left(self) -> float:
+        """Seconds."""
+        return self._end - time.monotonic()
