@@ -15,6 +15,7 @@ from camlip.errors import EngineError
 # Imported only when used: `camlip info` shall not wait for torch.
 COMMANDS = {
     "train": ("camlip.train.command", "fit a model to data"),
+    "finetune": ("camlip.train.finetune.command", "adapt a trained model to new data"),
     "evaluate": ("camlip.train.evaluate_command", "errors of a model on a data set"),
     "export": ("camlip.export", "make a model file from a checkpoint"),
     "models": ("camlip.pretrained", "the models that come with camlip"),

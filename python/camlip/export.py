@@ -245,6 +245,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float64",
         help="precision of the TorchScript module (default: %(default)s)",
     )
+    parser.add_argument("--head", metavar="NAME", help="of a fine-tuned model that has several")
     parser.add_argument("--level-of-theory", metavar="TEXT", help="for the metadata")
     group = parser.add_argument_group("instead of a checkpoint")
     group.add_argument("--random", metavar="PRESET", help="random weights: small, medium or large")
@@ -280,7 +281,7 @@ def run(args: argparse.Namespace) -> int:
             raise ExportError("arguments: --elements, --cutoff and --set go with --random only")
         from camlip.train.checkpoint import load_checkpoint
 
-        model, known = load_checkpoint(args.checkpoint)
+        model, known = load_checkpoint(args.checkpoint, head=args.head)
         training = {key: known.get(key) for key in ("fingerprint", "errors", "version")}
     if args.level_of_theory is not None:
         training = training | {"level_of_theory": args.level_of_theory}

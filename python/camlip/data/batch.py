@@ -254,6 +254,10 @@ class BatchSampler(Sampler[list[int]]):
         order = np.arange(len(self.sizes))
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        self._deal(self._fill(order))
+
+    def _fill(self, order: NDArray[np.int64]) -> list[list[int]]:
+        """Batches of structures in this order."""
         batches: list[list[int]] = []
         atoms = 0
         for index in order.tolist():
@@ -267,6 +271,10 @@ class BatchSampler(Sampler[list[int]]):
                 atoms = 0
             batches[-1].append(index)
             atoms += size
+        return batches
+
+    def _deal(self, batches: list[list[int]]) -> None:
+        """Keep those of this rank."""
         per_rank = -(-len(batches) // self.world_size)
         self._batches = [
             batches[(self.rank + k * self.world_size) % len(batches)] for k in range(per_rank)

@@ -112,7 +112,7 @@ def build_model(architecture: str, description: dict[str, Any]) -> CartesianMome
 
 
 def load_checkpoint(
-    path: str | os.PathLike[str], which: str = "ema"
+    path: str | os.PathLike[str], which: str = "ema", head: str | None = None
 ) -> tuple[CartesianMoments, dict[str, Any]]:
     """Model of a checkpoint and what is known about it.
 
@@ -120,6 +120,7 @@ def load_checkpoint(
         path: ``best.ckpt`` or ``last.ckpt`` of a run.
         which: ``"ema"`` for the averaged weights, which validation and selection used, or
             ``"raw"`` for the optimizer's.
+        head: level of theory of a fine-tuned model that has several; default that of the new data.
 
     Returns:
         The model in evaluation mode, in the precision of the training, on the CPU; and a
@@ -134,15 +135,22 @@ def load_checkpoint(
     if which not in ("ema", "raw"):
         raise ValueError(f"load_checkpoint: which is {which!r}, expected 'ema' or 'raw'")
     content = read_checkpoint(path)
-    model = build_model(content["architecture"], content["model"])
     state = dict(content["state"])
     if which == "ema":
         state.update(content["ema"])
+    metadata = {key: content.get(key) for key in METADATA}
+    if content.get("finetune"):
+        from camlip.train.finetune.run import finetuned_model
+
+        return finetuned_model(content, state, head).eval(), metadata
+    if head is not None:
+        raise ValueError(f"load_checkpoint: head is {head!r}, but '{path}' has no heads")
+    model = build_model(content["architecture"], content["model"])
     dtype = state["mixing"].dtype
     set_dtype(model, dtype)
     model.load_state_dict(state)
     model.eval()
-    return model, {key: content.get(key) for key in METADATA}
+    return model, metadata
 
 
 def set_dtype(model: nn.Module, dtype: torch.dtype) -> None:

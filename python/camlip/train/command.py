@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from camlip.train.config import load_config
+from camlip.train.config import ConfigError, load_config
 from camlip.train.evaluation import format_table
 from camlip.train.finish import finish_run
 from camlip.train.trainer import Trainer
@@ -15,6 +15,11 @@ INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``camlip train``."""
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every run that a YAML file describes."""
     parser.add_argument("config", metavar="FILE.yaml", help="configuration")
     parser.add_argument(
         "--set",
@@ -37,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     config = load_config(args.config, args.set)
+    if config.finetune is not None:
+        raise ConfigError(f"{args.config}: it has a section 'finetune'; use `camlip finetune`")
     trainer = Trainer(config, resume=args.resume, overwrite=args.overwrite)
     main = trainer.processes.is_main
     if main:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from camlip.train.finetune.schema import FinetuneConfig, LoraConfig
 from camlip.train.schema import (
     DataConfig,
     KeysConfig,
@@ -35,6 +36,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": OptimizationConfig,
     "train.stage_two": StageTwoConfig,
     "log": LogConfig,
+    "finetune": FinetuneConfig,
+    "finetune.lora": LoraConfig,
 }
 
 
@@ -63,6 +66,13 @@ def load_config(
     Raises:
         ConfigError: naming the file, the key, the value and what was expected.
     """
+    return parse_config(load_values(path, changes), Path(path).name)
+
+
+def load_values(
+    path: str | os.PathLike[str], changes: list[str] | tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Content of a file with changes, not yet checked; as :func:`load_config`."""
     name = Path(path).name
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -76,7 +86,7 @@ def load_config(
         raise ConfigError(f"{name}: expected sections such as 'data:', found {values!r}")
     for change in changes:
         apply_change(values, change)
-    return parse_config(values, name)
+    return values
 
 
 def apply_change(values: dict[str, Any], change: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from camlip.data import (
     split_indices,
 )
 from camlip.train.schema import TrainConfig
+
+Content = list[Structure] | Path
+Extend = Callable[[Content, list[int]], tuple[Content, list[int]]]
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,13 @@ class Datasets:
             yield "test", self.test
 
 
-def load_datasets(config: TrainConfig, progress: bool | None = None) -> Datasets:
+def load_datasets(
+    config: TrainConfig, progress: bool | None = None, extend: Extend | None = None
+) -> Datasets:
     """Read what ``data`` names, split it, build neighbor lists.
 
     Files that end in ``.lmdb`` were prepared by ``camlip data --prepare`` and stay on disk.
+    ``extend`` may add structures to the training set, and elements.
 
     Raises:
         DataError: files, labels or the split cannot be used.
@@ -86,6 +92,8 @@ def load_datasets(config: TrainConfig, progress: bool | None = None) -> Datasets
     if data.test and not isinstance(sets["test"], Path):
         sets["test"] = read_structures(data.test, keys)
     numbers = sorted({z for content in sets.values() for z in elements(content)})
+    if extend is not None:
+        sets["train"], numbers = extend(sets["train"], numbers)
 
     def build(content: list[Structure] | Path) -> AnyDataset:
         if isinstance(content, Path):

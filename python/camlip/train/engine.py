@@ -80,6 +80,8 @@ class EngineTrainer:
         simd: str = "auto",
     ) -> None:
         twin = engine_twin(model)
+        # The twin keeps these; those of the model may change, from one level of theory to another.
+        self._reference = model.reference_energies.clone()
         self._handle = _engine.Trainer(twin._handle, backend, precision, threads, simd)
         tensors = self._handle.tensors()
         self._names = [name for name, _ in tensors[:-1]]
@@ -170,9 +172,11 @@ class EngineTrainer:
         else:
             energy, force, virial = self.results(values, geometry, forces)
         reference = energy.new_zeros(energy.shape).index_add(
-            0, batch.structure_index, model.reference_energies[batch.types]
+            0, batch.structure_index, self._reference[batch.types]
         )
-        results = {"energy": energy.detach(), "interaction_energy": energy - reference}
+        shift = (model.reference_energies - self._reference)[batch.types]
+        total = energy.detach().index_add(0, batch.structure_index, shift)
+        results = {"energy": total, "interaction_energy": energy - reference}
         if forces:
             results |= {"forces": force, "virial": virial}
         return results

@@ -6,8 +6,6 @@ import dataclasses
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     create_model,
     field_validator,
@@ -16,19 +14,8 @@ from pydantic import (
 
 from camlip.data import LabelKeys
 from camlip.models import CartesianMomentsConfig, preset
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Files = list[str]
-
-
-class Section(BaseModel):
-    """Part of the file: no unknown keys, no silent conversion of text to numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
+from camlip.train.finetune.schema import FinetuneConfig
+from camlip.train.section import Count, Files, Fraction, NonNegative, Positive, Section
 
 _LABEL_TYPES: dict[str, Any] = get_type_hints(LabelKeys)
 _SHAPE_TYPES: dict[str, Any] = get_type_hints(CartesianMomentsConfig)
@@ -63,8 +50,8 @@ class DataConfig(Section):
     """
 
     train: Files = Field(min_length=1)
-    valid: Files = []
-    test: Files = []
+    valid: Files = Field(default_factory=list)
+    test: Files = Field(default_factory=list)
     valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     split: Literal["random", "config_type"] = "config_type"
     keys: Any = Field(default_factory=dict, validate_default=True)
@@ -229,6 +216,7 @@ class TrainConfig(Section):
         loss: what to minimize.
         train: how.
         log: what to write about it.
+        finetune: what to begin with, for `camlip finetune`.
     """
 
     run_dir: str = Field(min_length=1)
@@ -238,6 +226,7 @@ class TrainConfig(Section):
     loss: LossConfig = LossConfig()
     train: OptimizationConfig = Field(default_factory=lambda: OptimizationConfig.model_validate({}))
     log: LogConfig = LogConfig()
+    finetune: FinetuneConfig | None = None
 
     @field_validator("model")
     @classmethod

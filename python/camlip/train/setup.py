@@ -51,6 +51,7 @@ FIXED_KEYS = (
     "train.amsgrad",
     "train.atoms_per_batch",
     "train.structures_per_batch",
+    "finetune",
 )
 
 
@@ -233,13 +234,18 @@ def measure_scales(
     model.run(batch.edge_vectors(), batch.edge_index, batch.types, True)
 
 
+def is_matrix(name: str, parameter: torch.Tensor) -> bool:
+    """Whether a parameter multiplies features, rather than adding to them or selecting them."""
+    return parameter.ndim >= 2 and not name.endswith(NOT_DECAYED)
+
+
 def make_optimizer(model: nn.Module, options: OptimizationConfig) -> torch.optim.AdamW:
     """AdamW that shrinks matrices only."""
     decayed, other = [], []
     for name, parameter in model.named_parameters():
-        if parameter.numel() == 0:
+        if parameter.numel() == 0 or not parameter.requires_grad:
             continue
-        plain = parameter.ndim < 2 or name.endswith(NOT_DECAYED)
+        plain = not is_matrix(name, parameter)
         (other if plain else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": options.weight_decay},

@@ -63,6 +63,7 @@ def capture(trainer: Trainer) -> dict[str, Any]:
         "history": trainer.history,
         "fingerprint": trainer.fingerprint,
         "errors": {},
+        "finetune": trainer.finetuning.content() if trainer.finetuning else None,
         "world_size": trainer.processes.world_size,
     }
 

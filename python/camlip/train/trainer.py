@@ -18,6 +18,7 @@ from camlip.train.checkpoint import save_checkpoint
 from camlip.train.dataset import Datasets, load_datasets
 from camlip.train.distributed import Processes, choose_device
 from camlip.train.ema import ExponentialMovingAverage
+from camlip.train.finetune.run import FineTuning
 from camlip.train.logging import CsvLog, ProgressBar, TensorBoardLog
 from camlip.train.loss import Loss, label_errors
 from camlip.train.metrics import ErrorSums
@@ -62,8 +63,11 @@ class Trainer:
         self.processes.wait()
         if resume and not self.processes.is_main:
             content = setup.newest_checkpoint(self.run_dir)
+        self.finetuning = None if config.finetune is None else FineTuning(config, content)
         self.datasets: Datasets = load_datasets(
-            config, None if self.processes.is_main and config.log.progress else False
+            config,
+            None if self.processes.is_main and config.log.progress else False,
+            self.finetuning.extend if self.finetuning else None,
         )
         self.fingerprint = self.datasets.fingerprints()
         if content is not None:
@@ -71,17 +75,21 @@ class Trainer:
 
         self.loss = Loss(config.loss)
         self.schedule = Schedule(options)
-        self.model = setup.make_model(config, self.datasets, content, self.device, self.dtype)
+        if self.finetuning is None:
+            self.model = setup.make_model(config, self.datasets, content, self.device, self.dtype)
+        else:
+            self.model = self.finetuning.make_model(self.datasets, content, self.device, self.dtype)
         self.backend = choose_backend(options, self.model, self.device, self.dtype)
         self._load = self.backend.loader(self.datasets.train)
         self.ema = ExponentialMovingAverage(self.model, options.ema)
         self.optimizer = setup.make_optimizer(self.model, options)
         setup.check_space(self.run_dir, self.model)
-        self.parameters = [p for p in self.model.parameters() if p.numel() > 0]
-        self.sampler = BatchSampler(
+        self.parameters = [p for p in self.model.parameters() if p.numel() > 0 and p.requires_grad]
+        make_sampler = self.finetuning.sampler if self.finetuning else BatchSampler
+        self.sampler = make_sampler(
             self.datasets.train,
-            options.atoms_per_batch,
-            options.structures_per_batch,
+            atoms_per_batch=options.atoms_per_batch,
+            structures_per_batch=options.structures_per_batch,
             shuffle=True,
             seed=config.seed,
             rank=self.processes.rank,
@@ -192,6 +200,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
+        if self.finetuning is not None:
+            self.finetuning.enter(self.model, batch)
         results = self.backend.evaluate(self.model, batch, self.loss.needs_forces)
         errors = label_errors(results, batch, self.model.reference_energies)
         sums = self.loss.sums(errors, batch)
@@ -244,6 +254,8 @@ class Trainer:
 
     def _validate(self, speed: float) -> None:
         state = self.state
+        if self.finetuning is not None:
+            self.finetuning.enter(self.model, None)
         with self.ema.applied():
             valid_loss, valid_errors = self.validator.run(self.model, self._energy_factor())
         train_sums = self.processes.sum(self.train_sums)

@@ -1,0 +1,1 @@
+"""Fine-tuning: a trained model to new data; ``camlip finetune``, docs/finetuning.md."""
