@@ -97,12 +97,19 @@ def test_every_key_can_be_set_on_the_command_line(tmp_path):
         "train.backend": "torch",
         "train.dtype": "float64",
         "train.device": "cpu",
+        "finetune.reference_energies": "keep",
+        "finetune.new_elements": "add",
+        "finetune.lora.rank": 7,
+        "finetune.lora.alpha": 7,
+        "finetune.lora.also": ["readout"],
+        "finetune.replay": {"data": "old.xyz"},
+        "finetune.old_keys": {"energy_unit": "meV"},
     }
     for key in known_keys():
         *parents, last = key.split(".")
         before = defaults
         for parent in parents:
-            before = before[parent]
+            before = before.get(parent) or {}
         before = before.get(last)
         if key in other:
             value = other[key]
@@ -116,7 +123,10 @@ def test_every_key_can_be_set_on_the_command_line(tmp_path):
             value = 7
         else:
             value = "changed"
-        config = load_config(path, [f"{key}={yaml.safe_dump(value).split(chr(10))[0]}"])
+        # The section of fine-tuning is not there unless it says what to begin with.
+        changes = ["finetune.start=old.pt"] if key.startswith("finetune.") else []
+        text = yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]
+        config = load_config(path, [*changes, f"{key}={text}"])
         after = config.model_dump()
         for parent in parents:
             after = after[parent]

@@ -9,6 +9,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from camlip._files import replacing
 from camlip.data import Structure
 from camlip.data import read_structures as read_labelled
@@ -85,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
 def compare(trainer: Trainer) -> str:
     """Errors on new and old data before and after; also written to ``finetune.json``.
 
-    Before: the starting model, on the new data with the reference energies of the run.  On the old
-    data both models have the starting model's reference energies, unless they are a head's own.
+    Before: the starting model, on the new data with the reference energies of the run.  Energies of
+    old data that have no head of their own are compared after the best shift per element: the new
+    data may have another zero, which is no forgetting.
     """
     tuning = trainer.finetuning
     assert tuning is not None
@@ -105,15 +108,15 @@ def compare(trainer: Trainer) -> str:
     for title, (structures, level) in rows.items():
         head = tuning.heads[tuning.head_of_group[level]]
         after = load_checkpoint(best, head=head)[0]
-        # Replayed structures of the same head, and old data without a head, keep their zero.
-        energies = tuning.energies[level]
-        if title.startswith("old") and level == 0:
+        energies, shifted = tuning.energies[level], title.startswith("old") and level == 0
+        if shifted:
             energies = tuning.start.reference_energies
         results[title] = {
             "structures": len(structures),
             "head": head,
+            "energies_shifted": shifted,
             **{
-                when: errors(trainer, model, energies, structures)
+                when: errors(trainer, model, energies, structures, shifted)
                 for when, model in (("before", tuning.start), ("after", after))
             },
         }
@@ -141,12 +144,26 @@ def compare(trainer: Trainer) -> str:
 
 
 def errors(
-    trainer: Trainer, model: CartesianMoments, energies: Any, structures: list[Structure]
+    trainer: Trainer,
+    model: CartesianMoments,
+    energies: Any,
+    structures: list[Structure],
+    shift: bool = False,
 ) -> dict[str, Any]:
-    """Errors of a model with these reference energies, in eV and Angstrom."""
+    """Errors of a model with these reference energies, or the best ones, in eV and Angstrom."""
     model = deepcopy(model)
     model.reference_energies.copy_(energies)
-    return evaluate_dataset(trainer.backend.predictor(model), structures, False).errors()
+    evaluation = evaluate_dataset(trainer.backend.predictor(model), structures, False)
+    if shift:
+        fractions = np.array(
+            [(s.atomic_numbers[:, None] == model.atomic_numbers).mean(axis=0) for s in structures]
+        )
+        label, found = evaluation.energies.T
+        known = np.isfinite(label)
+        if known.any():
+            offset = np.linalg.lstsq(fractions[known], (label - found)[known], rcond=1e-8)[0]
+            evaluation.energies[:, 1] += fractions @ offset
+    return evaluation.errors()
 
 
 def _number(found: dict[str, float] | None) -> str:
