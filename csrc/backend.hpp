@@ -26,6 +26,8 @@
 
 namespace camlip {
 
+struct Systems;
+
 // Views of the caller's arrays, checked by the engine; valid until the last stage of the call.
 struct Atoms {
     std::int64_t num_owned = 0;
@@ -37,6 +39,7 @@ struct Atoms {
     // A whole system without ghosts, for a backend that makes its own list: none comes with the
     // call, and h and h_bar are null, because nobody exchanges them.
     bool whole = false;
+    const Systems* systems = nullptr;  // many whole systems; Outputs has energy and virial of each
     const double* cell = nullptr;  // (3, 3), null when nothing is periodic
     std::array<bool, 3> periodic{};
     // The rows of owned atoms that the halo exchange reads and adds to, in any order; null: it may
@@ -50,7 +53,7 @@ struct Atoms {
 struct NeighborList {
     const std::int64_t* offsets = nullptr;  // (N + 1)
     const std::int32_t* indices = nullptr;  // (offsets[N])
-    std::uint64_t revision = 0;             // changes whenever the list does
+    std::uint64_t revision = 0;  // changes whenever the list does
     // Without offsets the backend makes the list of pairs closer than this, again when the
     // revision changes.
     double radius = 0;
@@ -61,12 +64,12 @@ struct NeighborList {
 // With seeds c_i everything that is a derivative is one of sum_i c_i E_i instead of sum_i E_i;
 // energies stay what they are.  Training asks for parameters, nobody else.
 struct Outputs {
-    double* energy = nullptr;           // (1)
+    double* energy = nullptr;  // (1)
     double* atomic_energies = nullptr;  // (N)
-    double* forces = nullptr;           // (N + G, 3)
-    double* virial = nullptr;           // (3, 3)
+    double* forces = nullptr;  // (N + G, 3)
+    double* virial = nullptr;  // (3, 3)
     double* centroid_virial = nullptr;  // (N + G, 3, 3)
-    const double* seeds = nullptr;      // (N)
+    const double* seeds = nullptr;  // (N)
     std::vector<Layer>* parameters = nullptr;  // dE/d(parameter), shapes of the model
 
     bool gradients() const { return forces || virial || centroid_virial || parameters; }
@@ -80,10 +83,10 @@ constexpr int kCurrentContext = -1;
 
 struct BackendOptions {
     Precision precision = Precision::kMixed;
-    int num_threads = 0;            // 0 = what OpenMP would use
-    std::string simd = "auto";      // "auto", "avx512", "avx2", "baseline"
-    int device = 0;                 // of an accelerator, or kCurrentContext
-    double skin = 0;                // of lists that the backend makes, Angstrom
+    int num_threads = 0;  // 0 = what OpenMP would use
+    std::string simd = "auto";  // "auto", "avx512", "avx2", "baseline"
+    int device = 0;  // of an accelerator, or kCurrentContext
+    double skin = 0;  // of lists that the backend makes, Angstrom
     // Bytes that arrays over atoms may take; results that do not fit are computed again instead.
     // What cannot be computed again is kept in any case.
     std::uint64_t memory_limit = std::uint64_t{704} << 20;
@@ -97,6 +100,13 @@ struct BackendInfo {
     double radial_table_error = 0;  // max |table - network| / max |network|
     double radial_table_derivative_error = 0;  // the same for d/dr
     std::uint64_t memory_bytes = 0;  // held now
+};
+
+// What calls of a size would take.  Zero: not known.
+struct MemoryEstimate {
+    std::int64_t num_owned = 0, num_ghost = 0, num_edges = 0;
+    bool periodic = false, virial = false;
+    std::uint64_t needed = 0, least = 0, available = 0;  // bytes; the answer
 };
 
 // One per engine; owns its folded parameters and all scratch memory.  The model outlives it.
@@ -134,12 +144,18 @@ class Backend {
 
     virtual BackendInfo info() const = 0;
 
+    // For forces: what all goes best with, what it goes with at all, and what there is.
+    virtual void estimate_memory(MemoryEstimate&) const {}
+
     // Whether calls may be of a whole system, or bring a list without offsets.
     virtual bool makes_lists() const { return false; }
     // Whether features stay with the backend.  Then only rows of Atoms::boundary and of ghosts are
     // used of h; edges_backward leaves zero in rows of the boundary, and atoms_backward takes what
     // the exchange made of them in addition to what the backend knows.
     virtual bool keeps_features() const { return false; }
+    // Of the list of a whole system: how often it was made, and the neighbors of each atom (N).
+    virtual std::uint64_t list_revision() const { return 0; }
+    virtual void count_neighbors(std::vector<std::int64_t>&) {}
 
     // For training.  Whether Outputs may ask for parameters and give seeds ...
     virtual bool has_parameter_gradient() const { return false; }

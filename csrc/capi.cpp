@@ -155,6 +155,20 @@ camlip_status camlip_engine_get_info(const camlip_engine* engine, camlip_engine_
     });
 }
 
+camlip_status camlip_engine_estimate_memory(const camlip_engine* engine,
+                                            camlip_memory_estimate* memory) {
+    return guarded([&] {
+        require(engine, "engine");
+        camlip_memory_estimate ours = read_struct(memory, "memory_estimate");
+        const camlip::MemoryEstimate found = engine->engine.estimate_memory(
+            ours.num_owned, ours.num_ghost, ours.periodic != 0, ours.neighbors_per_atom);
+        ours.needed_bytes = found.needed;
+        ours.least_bytes = found.least;
+        ours.available_bytes = found.available;
+        write_struct(ours, memory, "memory_estimate");
+    });
+}
+
 void camlip_engine_free(camlip_engine* engine) { delete engine; }
 
 camlip_status camlip_compute(camlip_engine* engine, const camlip_atoms* atoms,

@@ -18,13 +18,6 @@ namespace {
 
 constexpr double kDefaultSkin = 0.5;  // Angstrom
 
-// What a model without exchange callbacks does: nothing, there are no ghosts.
-class NoExchange final : public Exchange {
-  public:
-    void forward(double*, int) override {}
-    void reverse(double*, int) override {}
-};
-
 Precision parse_precision(const std::string& name) {
     if (name == "mixed") return Precision::kMixed;
     if (name == "double") return Precision::kDouble;
@@ -273,9 +266,43 @@ void Engine::compute(const Atoms& atoms, const NeighborList& neighbors, Exchange
     run(known, neighbors, exchange ? *exchange : none, outputs);
 }
 
-void Engine::compute_system(const System& system, const std::int32_t* types, const Outputs& outputs,
-                            bool list_is_seen) {
-    if (backend_->makes_lists() && !list_is_seen) {
+MemoryEstimate Engine::estimate_memory(std::int64_t num_owned, std::int64_t num_ghost,
+                                       bool periodic, double neighbors_per_atom) const {
+    if (num_owned < 0 || num_ghost < 0)
+        throw ArgumentError("memory: " + std::to_string(num_owned) + " owned and " +
+                            std::to_string(num_ghost) + " ghost atoms, expected at least 0");
+    if (!(neighbors_per_atom > 0)) {
+        const double skin = options_.skin < 0 ? kDefaultSkin : options_.skin;
+        neighbors_per_atom =
+            model_.config.average_num_neighbors * std::pow(1 + skin / model_.config.cutoff, 3);
+    }
+    MemoryEstimate estimate;
+    estimate.num_owned = num_owned;
+    estimate.num_ghost = num_ghost;
+    estimate.num_edges =
+        static_cast<std::int64_t>(neighbors_per_atom * static_cast<double>(num_owned));
+    estimate.periodic = periodic;
+    backend_->estimate_memory(estimate);
+    return estimate;
+}
+
+std::uint64_t Engine::list_revision() const {
+    return backend_->makes_lists() ? backend_->list_revision() : neighbors_.revision();
+}
+
+void Engine::count_neighbors(std::vector<std::int64_t>& counts) const {
+    if (backend_->makes_lists()) {
+        backend_->count_neighbors(counts);
+        return;
+    }
+    const std::vector<std::int64_t>& offsets = neighbors_.offsets();
+    counts.resize(offsets.size() - 1);
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] = offsets[i + 1] - offsets[i];
+}
+
+void Engine::compute_system(const System& system, const std::int32_t* types,
+                            const Outputs& outputs) {
+    if (backend_->makes_lists()) {
         Atoms atoms;
         atoms.num_owned = system.num_atoms;
         atoms.positions = system.positions;

@@ -58,9 +58,11 @@ class Engine {
     // exchange may be null when there are no ghosts or the model is strictly local.
     void compute(const Atoms& atoms, const NeighborList& neighbors, Exchange* exchange,
                  const Outputs& outputs);
-    // The backend makes the list where it can, unless the caller wants to see it: neighbors().
-    void compute_system(const System& system, const std::int32_t* types, const Outputs& outputs,
-                        bool list_is_seen = false);
+    // The backend makes the list where it can.
+    void compute_system(const System& system, const std::int32_t* types, const Outputs& outputs);
+    // Of the list of compute_system: how often it was made, and the neighbors of each atom (N).
+    std::uint64_t list_revision() const;
+    void count_neighbors(std::vector<std::int64_t>& counts) const;
 
     // The same with positions and outputs in device memory: queued in the stream.
     void compute_system_on_device(const System& system, const std::int32_t* types, void* stream,
@@ -73,7 +75,9 @@ class Engine {
     const std::string& backend_name() const { return backend_name_; }
     bool makes_lists() const { return backend_->makes_lists(); }
     BackendInfo info() const;  // as of now
-    const Neighbors& neighbors() const { return neighbors_; }  // of compute_system
+    // neighbors_per_atom <= 0: as many as in training, more with a skin.
+    MemoryEstimate estimate_memory(std::int64_t num_owned, std::int64_t num_ghost, bool periodic,
+                                   double neighbors_per_atom) const;
 
   private:
     void check_atoms(const Atoms& atoms) const;
@@ -86,6 +90,8 @@ class Engine {
     void check_systems(const Systems& systems) const;
     void compute_packed(const Systems& systems, std::int64_t first, std::int64_t last,
                         const Outputs& outputs);
+    void compute_on_device(const Systems& systems, const Outputs& outputs);
+    void compute_alone(const Systems& systems, std::int64_t s, const Outputs& outputs);
     void add_system(const Systems& systems, std::int64_t first, std::int64_t s,
                     const Outputs& outputs);
 

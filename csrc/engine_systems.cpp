@@ -14,6 +14,10 @@ namespace {
 // two stages, few enough for memory.  Time does not depend on it (72 to 1024 measured).
 constexpr std::int64_t kAtomsPerThread = 512;
 
+// On a device: systems up to this size look at all pairs, together until there are so many atoms.
+constexpr std::int64_t kAtomsAllPairs = 1024;
+constexpr std::int64_t kAtomsAtOnce = 1 << 19;
+
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 }  // namespace
@@ -35,6 +39,10 @@ void Engine::check_systems(const Systems& systems) const {
 
 void Engine::compute_systems(const Systems& systems, const Outputs& outputs) {
     check_systems(systems);
+    if (backend_->makes_lists()) {
+        compute_on_device(systems, outputs);
+        return;
+    }
     if (!batch_)
         batch_ = std::make_unique<SystemBatch>(model_.config.cutoff, options_.num_threads,
                                                options_.simd);
@@ -46,6 +54,79 @@ void Engine::compute_systems(const Systems& systems, const Outputs& outputs) {
             ++last;
         batch_->pack(systems, first, last);
         compute_packed(systems, first, last, outputs);
+    }
+}
+
+// Small systems together, all pairs of each; large ones by themselves, with bins.
+void Engine::compute_on_device(const Systems& systems, const Outputs& outputs) {
+    std::vector<std::int64_t> offsets;
+    std::int64_t last = 0;
+    for (std::int64_t first = 0; first < systems.count; first = last) {
+        const std::int64_t begin = systems.offsets[first];
+        offsets.assign(1, 0);
+        for (last = first; last < systems.count; ++last) {
+            const std::int64_t size = systems.offsets[last + 1] - systems.offsets[last];
+            if (size > kAtomsAllPairs || offsets.back() + size > kAtomsAtOnce) break;
+            offsets.push_back(offsets.back() + size);
+        }
+        if (last == first) {
+            compute_alone(systems, last++, outputs);
+            continue;
+        }
+        Systems part = systems;
+        part.count = last - first;
+        part.offsets = offsets.data();
+        part.positions += 3 * begin;
+        part.types += begin;
+        if (part.cells) part.cells += 9 * first;
+        if (part.periodic) part.periodic += 3 * first;
+        Atoms atoms;
+        atoms.num_owned = offsets.back();
+        atoms.positions = part.positions;
+        atoms.types = part.types;
+        atoms.whole = true;
+        atoms.systems = &part;
+        Outputs wanted = outputs;
+        energies_.assign(at(part.count), 0.0);
+        wanted.energy = energies_.data();
+        if (outputs.atomic_energies) wanted.atomic_energies += begin;
+        if (outputs.forces) wanted.forces += 3 * begin;
+        if (outputs.centroid_virial) wanted.centroid_virial += 9 * begin;
+        if (outputs.virial) wanted.virial += 9 * first;
+        NoExchange none;
+        bool refused = false, failed = false;
+        try {
+            architecture_(model_, *backend_, atoms, {}, wanted, none, workspace_);
+        } catch (const ArgumentError&) {
+            refused = true;
+        }
+        for (const double energy : energies_) failed |= !std::isfinite(energy);
+        // Which one it is, is told by what it says alone.
+        for (std::int64_t s = first; (refused || failed) && s < last; ++s)
+            compute_alone(systems, s, outputs);
+        if (failed)
+            throw NumericError("result: energy or forces of systems " + std::to_string(first) +
+                               " to " + std::to_string(last - 1) + " are NaN or infinity");
+        for (std::int64_t s = first; outputs.energy && s < last; ++s)
+            outputs.energy[s] += energies_[at(s - first)];
+    }
+}
+
+void Engine::compute_alone(const Systems& systems, std::int64_t s, const Outputs& outputs) {
+    const std::int64_t begin = systems.offsets[s];
+    Outputs wanted = outputs;
+    if (outputs.energy) wanted.energy += s;
+    if (outputs.atomic_energies) wanted.atomic_energies += begin;
+    if (outputs.forces) wanted.forces += 3 * begin;
+    if (outputs.centroid_virial) wanted.centroid_virial += 9 * begin;
+    if (outputs.virial) wanted.virial += 9 * s;
+    const std::string name = "system " + std::to_string(s) + ": ";
+    try {
+        compute_system(systems.system(s), systems.types + begin, wanted);
+    } catch (const ArgumentError& error) {
+        throw ArgumentError(name + error.what());
+    } catch (const NumericError& error) {
+        throw NumericError(name + error.what());
     }
 }
 

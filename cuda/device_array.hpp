@@ -5,8 +5,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <string>
 
 namespace camlip::cuda {
+
+inline std::string gigabytes(std::uint64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g GB", static_cast<double>(bytes) * 1e-9);
+    return text;
+}
 
 template <class V, class Runtime>
 class DeviceArray {

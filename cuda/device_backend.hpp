@@ -41,11 +41,12 @@ namespace camlip::cuda {
 template <class T, class Runtime>
 class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     using Base = StageKernels<T, Runtime>;
-    using Base::at, Base::checks_moved_, Base::config_, Base::features_bar, Base::folded_,
-        Base::kFeatureScale, Base::kForceScale, Base::kMoved, Base::kOverflow, Base::kWords,
-        Base::last_, Base::limits_, Base::list_, Base::lists_, Base::num_slots_, Base::outputs_,
-        Base::parameters_, Base::run_block, Base::runtime_, Base::scatter_edges, Base::sizes_,
-        Base::skin_, Base::store_, Base::sum_edges, Base::whole_;
+    using Base::at, Base::batch_, Base::checks_moved_, Base::config_, Base::features_bar,
+        Base::folded_, Base::kFeatureScale, Base::kForceScale, Base::kMoved, Base::kOverflow,
+        Base::kWords, Base::last_, Base::limits_, Base::list_, Base::lists_, Base::num_slots_,
+        Base::outputs_, Base::parameters_, Base::run_block, Base::runtime_, Base::scatter_edges,
+        Base::sizes_, Base::skin_, Base::store_, Base::sum_edges, Base::wants_atomic_energies,
+        Base::wants_centroid_virial, Base::whole_;
 
   public:
     DeviceBackend(const Model& model, const BackendOptions& options, Runtime runtime,
@@ -67,6 +68,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     void begin(const Atoms& atoms, const NeighborList& neighbors, const Outputs& outputs) override {
         outputs_ = outputs;
         whole_ = atoms.whole;
+        batch_ = atoms.systems != nullptr;
         lists_ = !neighbors.offsets;
         num_owned_ = atoms.num_owned;
         num_total_ = atoms.num_total();
@@ -76,7 +78,9 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         checks_moved_ = !atoms.on_device;
         runtime_.use_stream(atoms.stream, !atoms.on_device);
         if (num_owned_ == 0) return;
-        if (whole_) {
+        if (batch_) {
+            begin_systems(atoms);
+        } else if (whole_) {
             begin_whole(atoms);
         } else if (lists_) {
             begin_domain(atoms, neighbors);
@@ -152,6 +156,31 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         return info;
     }
 
+    void estimate_memory(MemoryEstimate& m) const override {
+        Plan p = shape();
+        p.owned = m.num_owned;
+        p.total = m.num_owned + m.num_ghost;
+        p.gradients = p.forces = true;
+        p.lists = false;
+        p.exchanged = last_ > 0 ? m.num_ghost : 0;
+        const std::uint64_t fixed = parameters_.bytes() + store_.fixed_bytes(p) +
+                                    list_.bytes_of(p.owned, p.total, m.num_edges, m.periodic);
+        m.needed = fixed + store_.tile_bytes(p, std::min(limits_.tile, p.owned));
+        m.least = fixed + store_.tile_bytes(p, std::min(limits_.smallest_tile, p.owned));
+        m.available = runtime_.free_bytes() + info().memory_bytes;
+    }
+
+    std::uint64_t list_revision() const override { return static_cast<std::uint64_t>(num_lists_); }
+    void count_neighbors(std::vector<std::int64_t>& counts) override {
+        const auto atoms = static_cast<std::size_t>(num_owned_);
+        counts.clear();
+        if (atoms == 0) return;
+        std::vector<std::int64_t> offsets(atoms + 1);
+        runtime_.download(offsets.data(), list_.offsets(), 8 * (atoms + 1));
+        counts.resize(atoms);
+        for (std::size_t i = 0; i < atoms; ++i) counts[i] = offsets[i + 1] - offsets[i];
+    }
+
   private:
     static constexpr int kNumFlags = Storage<T, Runtime>::kNumFlags;
 
@@ -178,32 +207,39 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     };
 
     // What a list of a whole system was made for.
-    struct Frame {
+    struct WholeKey {
         std::int64_t atoms = -1;
         bool has_cell = false;
         std::array<double, 9> cell{};
         std::array<bool, 3> periodic{};
-        bool operator==(const Frame& o) const {
-            return atoms == o.atoms && has_cell == o.has_cell && cell == o.cell &&
-                   periodic == o.periodic;
+        bool same_but_cell(const WholeKey& o) const {
+            return atoms == o.atoms && has_cell == o.has_cell && periodic == o.periodic;
         }
+        bool operator==(const WholeKey& o) const { return same_but_cell(o) && cell == o.cell; }
     };
 
-    Plan plan(std::int64_t edges) const {
+    // Of the model.
+    Plan shape() const {
         Plan p;
-        p.owned = num_owned_;
-        p.total = num_total_;
-        p.edges = edges;
         p.width = sizes_.width;
         p.hidden = sizes_.hidden;
         p.moments = sizes_.components * sizes_.channels;
+        for (int n = 0; n <= last_; ++n) p.sums.push_back(folded_.layer(n).num_sums);
+        return p;
+    }
+
+    Plan plan(std::int64_t edges) const {
+        Plan p = shape();
+        p.owned = num_owned_;
+        p.total = num_total_;
+        p.edges = edges;
         p.gradients = outputs_.gradients();
         p.forces = outputs_.forces != nullptr;
-        p.centroid_virial = outputs_.centroid_virial != nullptr;
-        p.atomic_energies = outputs_.atomic_energies != nullptr;
+        p.centroid_virial = wants_centroid_virial();
+        p.atomic_energies = wants_atomic_energies();
+        p.systems = batch_ ? systems_ : 0;
         p.lists = !lists_;
         if (!whole_ && last_ > 0) p.exchanged = halo_.most_rows();
-        for (int n = 0; n <= last_; ++n) p.sums.push_back(folded_.layer(n).num_sums);
         return p;
     }
 
@@ -216,6 +252,20 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         start_step();
     }
 
+    void begin_systems(const Atoms& atoms) {
+        halo_.keep_order(atoms);
+        systems_ = atoms.systems->count;
+        tile_ = store_.reserve(plan(0), limits_);
+        take_atoms(atoms);
+        domain_ = DomainKey{};
+        key_ = WholeKey{};
+        list_.set_skin(0);
+        store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
+        list_.build(store_.positions.data(), *atoms.systems);
+        reserve_results();
+        start();
+    }
+
     void begin_domain(const Atoms& atoms, const NeighborList& neighbors) {
         const DomainKey key{neighbors.revision, num_owned_, num_total_, neighbors.radius};
         const bool anew = !(key == domain_);
@@ -224,9 +274,9 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         take_atoms(atoms);
         if (anew) {
             domain_ = DomainKey{};  // a failure leaves none
-            frame_ = Frame{};
+            key_ = WholeKey{};
             store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
-            list_.set_radius(neighbors.radius);
+            list_.set_skin(neighbors.radius - config_.cutoff);
             list_.build(store_.positions.data(), num_owned_, num_total_, nullptr, {});
             halo_.find_inner(list_);
             domain_ = key;
@@ -318,25 +368,31 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
 
     // The list of the last call, where it may still hold.
     void keep_list(const Atoms& atoms) {
-        Frame frame;
-        frame.atoms = num_owned_;
-        frame.has_cell = atoms.cell != nullptr;
-        if (atoms.cell) std::copy_n(atoms.cell, 9, frame.cell.begin());
-        frame.periodic = atoms.periodic;
-        if (frame == frame_) return;
-        frame_ = frame;
+        WholeKey key;
+        key.atoms = num_owned_;
+        key.has_cell = atoms.cell != nullptr;
+        if (atoms.cell) std::copy_n(atoms.cell, 9, key.cell.begin());
+        key.periodic = atoms.periodic;
+        if (key == key_) return;
+        // Arrays of the caller are compared with where atoms were by a kernel that knows no strain.
+        if (!on_device() && key.has_cell && key.same_but_cell(key_) &&
+            list_.deform(atoms.cell, atoms.periodic)) {
+            key_ = key;
+            return;
+        }
+        key_ = key;
         domain_ = DomainKey{};
-        list_.set_radius(config_.cutoff + skin_);
+        list_.set_skin(skin_);
         make_list();
     }
 
     void make_list() {
-        Frame frame;
-        std::swap(frame, frame_);  // a failure leaves none
+        WholeKey key;
+        std::swap(key, key_);  // a failure leaves none
         if (!on_device()) store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
         list_.build(on_device() ? caller_positions_ : store_.positions.data(), num_owned_,
-                    num_total_, frame.has_cell ? frame.cell.data() : nullptr, frame.periodic);
-        frame_ = frame;
+                    num_total_, key.has_cell ? key.cell.data() : nullptr, key.periodic);
+        key_ = key;
         ++num_lists_;
     }
 
@@ -348,7 +404,8 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         if (outputs_.centroid_virial) most += 9 * num_total_ * kWords;
         if (!whole_ && last_ > 0) halo_.reserve();
         fixed_.reserve(most);
-        results_.reserve(kSlot + (outputs_.atomic_energies ? num_owned_ : 0));
+        results_.reserve(kSlot + (outputs_.atomic_energies ? num_owned_ : 0) +
+                         (batch_ ? 10 * systems_ : 0));
     }
 
     void start_step() {
@@ -371,8 +428,8 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         }
         store_.slots.zero(kMaxSlots * kSlot);
         if (outputs_.forces) store_.forces.zero(3 * num_total_ * kWords);
-        if (outputs_.centroid_virial) store_.centroid_virial.zero(9 * num_total_ * kWords);
-        if (outputs_.atomic_energies) store_.atomic_energies.zero(num_owned_);
+        if (wants_centroid_virial()) store_.centroid_virial.zero(9 * num_total_ * kWords);
+        if (wants_atomic_energies()) store_.atomic_energies.zero(num_owned_);
         num_slots_ = 0;
     }
 
@@ -469,7 +526,8 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
                                                   9 * num_total_ * kWords);
         if (outputs_.atomic_energies)
             store_.atomic_energies.download_later(results_.data() + kSlot, 0, num_owned_);
-        if (whole_) runtime_.end_step();
+        if (batch_) sum_systems();
+        if (whole_ && !batch_) runtime_.end_step();
         runtime_.synchronize();
         if (whole_ && flags_.data()[kMoved] != 0) {
             make_list();
@@ -479,16 +537,41 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         // A sum that did not fit: the engine says what that means.
         const double* totals = results_.data();
         const bool overflow = flags_.data()[kOverflow] != 0;
-        if (outputs_.energy)
-            *outputs_.energy += overflow ? std::numeric_limits<double>::quiet_NaN() : totals[0];
-        for (int n = 0; n < 9 && outputs_.virial; ++n) outputs_.virial[n] += totals[1 + n];
+        const double nan = overflow ? std::numeric_limits<double>::quiet_NaN() : 0;
+        const double* each = batch_ ? sums_of_systems() : totals;
+        const std::int64_t count = batch_ ? systems_ : 1;
+        for (std::int64_t n = 0; n < count && outputs_.energy; ++n)
+            outputs_.energy[n] += each[n] + nan;
+        for (std::int64_t n = 0; n < 9 * count && outputs_.virial; ++n)
+            outputs_.virial[n] += each[count + n];
         if (outputs_.forces) add_rows(fixed_.data(), 3, outputs_.forces);
         if (outputs_.centroid_virial) add_rows(fixed_.data() + forces, 9, outputs_.centroid_virial);
         for (std::int64_t n = 0; n < num_owned_ && outputs_.atomic_energies; ++n)
             outputs_.atomic_energies[halo_.row(n)] += totals[kSlot + n];
     }
 
+    // Energies, then virials.
+    double* sums_of_systems() const {
+        return results_.data() + kSlot + (outputs_.atomic_energies ? num_owned_ : 0);
+    }
+
+    void sum_systems() {
+        SumSystems<T> k{};
+        k.systems = systems_;
+        k.starts = list_.system_starts();
+        k.atomic_energies = store_.atomic_energies.data();
+        k.centroid_virial = outputs_.virial ? store_.centroid_virial.data() : nullptr;
+        k.scale = kForceScale;
+        k.energies = store_.system_sums.data();
+        k.virials = store_.system_sums.data() + systems_;
+        const std::int64_t blocks = std::min<std::int64_t>((systems_ + 3) / 4, 8192);
+        runtime_.launch(k, static_cast<int>(blocks), k.kMaxThreads, 0);
+        store_.system_sums.download_later(sums_of_systems(), 0,
+                                          (outputs_.virial ? 10 : 1) * systems_);
+    }
+
     std::int64_t num_owned_ = 0, num_total_ = 0, tile_ = 1;
+    std::int64_t systems_ = 0;
     const double* caller_positions_ = nullptr;  // on the device
     std::int64_t num_types_ = -1;  // on the device, the same as in types_
     bool repeating_ = false;
@@ -496,7 +579,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     std::int64_t ahead_ = 0;  // atoms of the next stage that are done
     ListKey given_;
     DomainKey domain_;
-    Frame frame_;
+    WholeKey key_;
     std::int64_t num_lists_ = 0;
     // Pinned memory of the host
     template <class V>

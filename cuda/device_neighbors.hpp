@@ -16,19 +16,23 @@
 #include <string>
 #include <vector>
 
+#include "device/model.hpp"
 #include "device/search.hpp"
+#include "device/systems.hpp"
 #include "device_array.hpp"
 #include "errors.hpp"
 #include "lattice.hpp"
+#include "system_batch.hpp"
 
 namespace camlip::cuda {
 
 template <class Runtime>
 class DeviceNeighbors {
   public:
-    DeviceNeighbors(Runtime& runtime, double radius, int all_pairs = 256)
+    DeviceNeighbors(Runtime& runtime, double cutoff, double skin, int all_pairs = 256)
         : runtime_(runtime),
-          radius_(radius),
+          cutoff_(cutoff),
+          radius_(cutoff + skin),
           all_pairs_(std::min(all_pairs, AllPairs::kMostAtoms)),
           built_(runtime),
           offsets_(runtime),
@@ -41,7 +45,11 @@ class DeviceNeighbors {
           order_(runtime),
           sorted_(runtime),
           bounds_(runtime),
-          flags_(runtime) {}
+          flags_(runtime),
+          frames_(runtime),
+          system_of_(runtime),
+          system_starts_(runtime),
+          grids_(runtime) {}
 
     // positions: (total, 3) on the device; cell (3, 3) on the host, null when nothing is periodic.
     // Throws ArgumentError for a cell without volume and for atoms very far away from it.
@@ -64,10 +72,61 @@ class DeviceNeighbors {
             sort(positions, total);
             search(owned, total);
         }
+        Frame frame{};
+        std::copy_n(grid_.rows, 9, frame.rows);
+        for (int k = 0; k < 9; k += 4) frame.deformation[k] = 1;
+        frame.most_moved = 0.25 * (radius_ - cutoff_) * (radius_ - cutoff_);
+        keep_frames(&frame, 1);
+    }
+
+    // The list for a cell that changed, if it may still hold: csrc/neighbors.cpp says why.
+    bool deform(const double* cell, const std::array<bool, 3>& periodic) {
+        const Lattice lattice(cell, periodic);
+        Frame frame{};
+        if (!built_lattice_.map_to(lattice, frame.deformation)) return false;
+        double strain = 0;
+        for (int k = 0; k < 9; ++k) {
+            const double e = frame.deformation[k] - (k % 4 == 0 ? 1 : 0);
+            strain += e * e;
+        }
+        const double limit = 0.5 * (radius_ * (1 - std::sqrt(strain)) - cutoff_);
+        if (!(limit >= 0)) return false;
+        frame.most_moved = limit * limit;
+        for (int k = 0; k < 3; ++k) std::copy_n(lattice.row(k).begin(), 3, frame.rows + 3 * k);
+        keep_frames(&frame, 1);
+        return true;
+    }
+
+    // Of many systems: pairs within a system alone, without a skin.
+    void build(const double* positions, const Systems& systems) {
+        const std::int64_t atoms = systems.num_atoms();
+        owned_ = atoms;
+        set_systems(systems);
+        flags_.reserve(1);
+        flags_.zero(1);
+        offsets_.reserve(atoms + 1);
+        offsets_.zero(1);
+        sorted_.reserve(atoms);
+        launch(PlaceSystems{atoms, positions, system_of_.data(), grids_.data(), sorted_.data(),
+                            flags_.data()},
+               atoms, PlaceSystems::kMaxThreads);
+        SystemPairs pairs{atoms,          system_of_.data(), system_starts_.data(), grids_.data(),
+                          sorted_.data(), offsets_.data(),   {nullptr, nullptr}};
+        const int each = SystemPairs::kMaxThreads / kWarp;
+        launch(pairs, atoms, each);
+        scan(offsets_.data(), atoms + 1);
+        num_edges_ = read_length(atoms);
+        make_room();
+        pairs.target = target();
+        if (num_edges_ > 0) launch(pairs, atoms, each);
     }
 
     // Before a build.
-    void set_radius(double radius) { radius_ = radius; }
+    void set_skin(double skin) { radius_ = cutoff_ + skin; }
+
+    const Frame* frames() const { return frames_.data(); }
+    const std::int32_t* system_of() const { return system_of_.data(); }
+    const std::int64_t* system_starts() const { return system_starts_.data(); }
 
     const std::int64_t* offsets() const { return offsets_.data(); }
     const std::int32_t* indices() const { return indices_.data(); }
@@ -79,7 +138,16 @@ class DeviceNeighbors {
     std::uint64_t bytes() const {
         return built_.bytes() + offsets_.bytes() + totals_.bytes() + starts_.bytes() +
                indices_.bytes() + shifts_.bytes() + bin_of_.bytes() + filled_.bytes() +
-               order_.bytes() + sorted_.bytes() + bounds_.bytes() + flags_.bytes();
+               order_.bytes() + sorted_.bytes() + bounds_.bytes() + flags_.bytes() +
+               frames_.bytes() + system_of_.bytes() + system_starts_.bytes() + grids_.bytes();
+    }
+    // What a list of so many pairs takes.
+    static std::uint64_t bytes_of(std::int64_t owned, std::int64_t total, std::int64_t edges,
+                                  bool periodic) {
+        const std::int64_t each = 24 + 4 + 4 + std::int64_t{sizeof(SortedAtom)} + 2 * (8 + 4);
+        const std::int64_t room = edges + edges / 10 + 64;
+        return static_cast<std::uint64_t>(each * total + 8 * (owned + 1) + 4096 * (8 + 4) +
+                                          (periodic ? 8 : 4) * room);
     }
 
   private:
@@ -98,6 +166,7 @@ class DeviceNeighbors {
     // One bin that covers everything, and how far images reach.
     void set_lattice(const double* cell, const std::array<bool, 3>& periodic) {
         const Lattice lattice(cell, periodic);
+        built_lattice_ = lattice;
         grid_.square = radius_ * radius_;
         for (int k = 0; k < 3; ++k) {
             height_[k] = lattice.height(k);
@@ -113,6 +182,41 @@ class DeviceNeighbors {
             grid_.scale[k] = grid_.bins[k] = 1;
             grid_.reach[k] = grid_.periodic[k] ? reach_of(height_[k]) : 0;
         }
+    }
+
+    void keep_frames(const Frame* frames, std::int64_t count) {
+        frames_.reserve(count);
+        frames_.upload(frames, 0, count);
+    }
+
+    // The grid of each system, of one bin, and whose the atoms are.
+    void set_systems(const Systems& systems) {
+        const auto count = static_cast<std::size_t>(systems.count);
+        std::vector<Grid> grids(count);
+        std::vector<Frame> frames(count);
+        std::vector<std::int32_t> system_of(static_cast<std::size_t>(systems.num_atoms()));
+        set_lattice(nullptr, {});
+        const Grid open = grid_;
+        periodic_ = false;
+        for (std::size_t s = 0; s < count; ++s) {
+            std::array<bool, 3> periodic{};
+            for (std::size_t k = 0; systems.periodic && k < 3; ++k)
+                periodic[k] = systems.periodic[3 * s + k] != 0;
+            const bool any = periodic[0] || periodic[1] || periodic[2];
+            if (any) set_lattice(systems.cells ? systems.cells + 9 * s : nullptr, periodic);
+            periodic_ |= any;
+            grids[s] = any ? grid_ : open;
+            std::copy_n(grids[s].rows, 9, frames[s].rows);
+            std::fill(system_of.begin() + systems.offsets[s],
+                      system_of.begin() + systems.offsets[s + 1], static_cast<std::int32_t>(s));
+        }
+        grids_.reserve(systems.count);
+        grids_.upload(grids.data(), 0, systems.count);
+        keep_frames(frames.data(), systems.count);
+        system_of_.reserve(systems.num_atoms());
+        system_of_.upload(system_of.data(), 0, systems.num_atoms());
+        system_starts_.reserve(systems.count + 1);
+        system_starts_.upload(systems.offsets, 0, systems.count + 1);
     }
 
     int reach_of(double width) const {
@@ -250,14 +354,23 @@ class DeviceNeighbors {
     void make_room() {
         if (num_edges_ <= capacity()) return;
         const std::int64_t room = num_edges_ + num_edges_ / 10 + 64;
+        const std::uint64_t needed = static_cast<std::uint64_t>(room) * (periodic_ ? 8 : 4);
+        const std::uint64_t available =
+            runtime_.free_bytes() + indices_.bytes() + (periodic_ ? shifts_.bytes() : 0);
+        if (needed > available)
+            throw BackendError("memory: a list of " + std::to_string(num_edges_) +
+                               " neighbors needs " + gigabytes(needed) + ", the device has " +
+                               gigabytes(available) +
+                               " left; use more devices, a smaller system or a smaller skin");
         indices_.reserve(room);
         if (periodic_) shifts_.reserve(room);
     }
 
     Runtime& runtime_;
-    double radius_;
+    double cutoff_, radius_;
     std::int64_t all_pairs_;
     Grid grid_{};
+    Lattice built_lattice_;
     double height_[3] = {1, 1, 1}, extent_[3] = {1, 1, 1};
     bool periodic_ = false;
     std::int64_t owned_ = 0, num_edges_ = 0;
@@ -269,6 +382,11 @@ class DeviceNeighbors {
     Array<SortedAtom> sorted_;
     Array<double> bounds_;
     Array<std::uint32_t> flags_;
+    Array<Frame> frames_;  // of whole systems
+    // Of many systems
+    Array<std::int32_t> system_of_;
+    Array<std::int64_t> system_starts_;
+    Array<Grid> grids_;
 };
 
 }  // namespace camlip::cuda

@@ -33,12 +33,18 @@ class StageKernels {
           skin_(options.skin),
           parameters_(runtime_),
           store_(runtime_, model.config.num_layers),
-          list_(runtime_, model.config.cutoff + options.skin, limits.all_pairs) {
+          list_(runtime_, model.config.cutoff, options.skin, limits.all_pairs) {
         const std::vector<char>& bytes = folded_.bytes();
         parameters_.reserve(static_cast<std::int64_t>(bytes.size()));
         parameters_.upload(bytes.data(), 0, static_cast<std::int64_t>(bytes.size()));
         folded_.place(parameters_.data());
         choose_room(model.name);
+    }
+
+    // Sums of each of many systems are those of its atoms.
+    bool wants_atomic_energies() const { return outputs_.atomic_energies || batch_; }
+    bool wants_centroid_virial() const {
+        return outputs_.centroid_virial || (batch_ && outputs_.virial);
     }
 
     static std::size_t at(int layer) { return static_cast<std::size_t>(layer); }
@@ -92,9 +98,9 @@ class StageKernels {
             g.indices = store_.indices.data();
         }
         if (whole_) {
-            std::copy_n(list_.grid().rows, 9, g.rows);
-            g.built = checks_moved_ ? list_.built() : nullptr;
-            g.most_moved = 0.25 * skin_ * skin_;
+            g.frames = list_.frames();
+            g.system_of = batch_ ? list_.system_of() : nullptr;
+            g.built = checks_moved_ && !batch_ ? list_.built() : nullptr;
             g.moved = store_.flags.data() + kMoved;
         }
         g.active = folded_.active();
@@ -108,7 +114,7 @@ class StageKernels {
     Gradients<T> gradients() const {
         Gradients<T> g{};
         g.forces = outputs_.forces ? store_.forces.data() : nullptr;
-        g.centroid_virial = outputs_.centroid_virial ? store_.centroid_virial.data() : nullptr;
+        g.centroid_virial = wants_centroid_virial() ? store_.centroid_virial.data() : nullptr;
         g.slots = outputs_.virial || outputs_.centroid_virial ? store_.slots.data() : nullptr;
         g.fixed = FixedPoint<T>{kForceScale, store_.flags.data()};
         return g;
@@ -138,7 +144,7 @@ class StageKernels {
         k.first = first;
         k.atoms = atoms;
         k.sums = sums;
-        k.atomic_energies = outputs_.atomic_energies ? store_.atomic_energies.data() : nullptr;
+        k.atomic_energies = wants_atomic_energies() ? store_.atomic_energies.data() : nullptr;
         k.slots = store_.slots.data();
         return k;
     }
@@ -251,7 +257,7 @@ class StageKernels {
                 k.sent_bar_scale = kFeatureScale;
             }
         }
-        if (outputs_.atomic_energies) k.atomic_energies = store_.atomic_energies.data() + first;
+        if (wants_atomic_energies()) k.atomic_energies = store_.atomic_energies.data() + first;
         k.reference_energies = folded_.reference_energies();
         k.slots = store_.slots.data();
         launch(k, (atoms + room_ - 1) / room_, k.kMaxThreads);
@@ -277,6 +283,7 @@ class StageKernels {
     DeviceNeighbors<Runtime> list_;  // the one that the device makes
     int room_ = 1;
     bool whole_ = false;
+    bool batch_ = false;  // many systems, each whole
     bool checks_moved_ = true;  // layer 0 looks for atoms that moved too far
     bool lists_ = false;  // list_ is used, not the caller's
     Outputs outputs_;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <new>
 #include <string>
 #include <vector>
@@ -27,6 +26,7 @@ struct Limits {
 struct Plan {
     std::int64_t owned = 0, total = 0, edges = 0;
     std::int64_t exchanged = 0;  // rows, at most, one way
+    std::int64_t systems = 0;    // of a batch
     int width = 0, hidden = 0, moments = 0;
     std::vector<int> sums;  // of an atom, per layer
     bool gradients = false, forces = false, centroid_virial = false, atomic_energies = false;
@@ -53,6 +53,7 @@ class Storage {
           totals(runtime),
           flags(runtime),
           sums(runtime),
+          system_sums(runtime),
           runtime_(runtime) {
         for (int n = 0; n + 1 < num_layers; ++n) {
             for (auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar})
@@ -67,18 +68,14 @@ class Storage {
         const std::uint64_t available = runtime_.free_bytes() + bytes();
         const std::uint64_t fixed = fixed_bytes(p);
         std::int64_t tile = std::min(limits.tile, p.owned);
-        const auto tile_bytes = [&] {
-            return sizeof(T) * static_cast<std::uint64_t>(tile) *
-                   static_cast<std::uint64_t>(p.most_sums());
-        };
         while (tile / 2 >= std::max<std::int64_t>(limits.smallest_tile, 1) &&
-               fixed + tile_bytes() > available)
+               fixed + tile_bytes(p, tile) > available)
             tile /= 2;
-        if (fixed + tile_bytes() > available)
-            throw BackendError("memory: " + std::to_string(p.total) + " atoms and ghosts and " +
-                               std::to_string(p.edges) + " neighbors need " +
-                               gigabytes(fixed + tile_bytes()) + ", the device has " +
-                               gigabytes(available) +
+        if (fixed + tile_bytes(p, tile) > available)
+            throw BackendError("memory: " + std::to_string(p.total) + " atoms and ghosts" +
+                               (p.lists ? " and " + std::to_string(p.edges) + " neighbors" : "") +
+                               " need " + gigabytes(fixed + tile_bytes(p, tile)) +
+                               ", the device has " + gigabytes(available) +
                                " left; use more devices, a smaller system or a smaller skin");
         positions.reserve(3 * p.total);
         types.reserve(p.total);
@@ -90,6 +87,7 @@ class Storage {
         totals.reserve(kSlot);
         flags.reserve(kNumFlags);
         sums.reserve(tile * p.most_sums());
+        system_sums.reserve(10 * p.systems);
         if (p.forces) forces.reserve(3 * p.total * kWords);
         if (p.centroid_virial) centroid_virial.reserve(9 * p.total * kWords);
         if (p.atomic_energies) atomic_energies.reserve(p.owned);
@@ -109,6 +107,10 @@ class Storage {
         return tile;
     }
 
+    static std::uint64_t tile_bytes(const Plan& p, std::int64_t tile) {
+        return sizeof(T) * static_cast<std::uint64_t>(tile) *
+               static_cast<std::uint64_t>(p.most_sums());
+    }
     // Of everything but the workspace.
     static std::uint64_t fixed_bytes(const Plan& p) {
         const std::int64_t T_size = sizeof(T);
@@ -123,15 +125,16 @@ class Storage {
         }
         if (p.gradients && p.layers() > 1)
             total += 8 * kWords * p.total * (p.layers() > 2 ? 2 : 1) * p.width;
-        total += T_size * p.exchanged * p.width;
+        total += T_size * p.exchanged * p.width + 80 * p.systems;
         return static_cast<std::uint64_t>(total);
     }
 
     std::uint64_t bytes() const {
-        std::uint64_t total =
-            positions.bytes() + types.bytes() + offsets.bytes() + indices.bytes() + forces.bytes() +
-            centroid_virial.bytes() + features_bar[0].bytes() + features_bar[1].bytes() +
-            atomic_energies.bytes() + slots.bytes() + totals.bytes() + flags.bytes() + sums.bytes();
+        std::uint64_t total = positions.bytes() + types.bytes() + offsets.bytes() +
+                              indices.bytes() + forces.bytes() + centroid_virial.bytes() +
+                              features_bar[0].bytes() + features_bar[1].bytes() +
+                              atomic_energies.bytes() + slots.bytes() + totals.bytes() +
+                              flags.bytes() + sums.bytes() + system_sums.bytes();
         for (const auto* list : {&features, &moments, &moments_bar, &hidden, &hidden_bar}) {
             for (const auto& array : *list) total += array.bytes();
         }
@@ -150,17 +153,12 @@ class Storage {
     Array<double> atomic_energies, slots, totals;
     Array<std::uint32_t> flags;
     Array<T> sums;  // workspace of a tile
+    Array<double> system_sums;  // (systems) energies, (systems, 3, 3) virials
     // Of each layer but the last
     std::vector<Array<T>> features, moments, moments_bar, hidden, hidden_bar;
 
   private:
     static constexpr std::int64_t kWords = FixedPoint<T>::kWords;
-
-    static std::string gigabytes(std::uint64_t bytes) {
-        char text[32];
-        std::snprintf(text, sizeof text, "%.3g GB", static_cast<double>(bytes) * 1e-9);
-        return text;
-    }
 
     Runtime& runtime_;
 };

@@ -222,59 +222,6 @@ void PairMLIP::map_elements(int narg, char** arg) {
     }
 }
 
-// Ranks of a node take its devices in turn.
-std::string PairMLIP::backend_of_this_rank() {
-    if (backend_ != "cuda" && backend_ != "auto") return backend_;
-    MPI_Comm node;
-    int rank = 0;
-    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
-    MPI_Comm_rank(node, &rank);
-    MPI_Comm_size(node, &ranks_on_node_);
-    MPI_Comm_free(&node);
-    int32_t devices = 0;
-    camlip_num_devices(&devices);
-    devices_on_node_ = devices;
-    if (device_ >= 0) return backend_ + ":" + std::to_string(device_);
-    // Without a device the engine says what is missing, or takes the processor.
-    return devices > 0 ? backend_ + ":" + std::to_string(rank % devices) : backend_;
-}
-
-void PairMLIP::create_engine() {
-    camlip_status status = make_engine(backend_of_this_rank());
-    require(status, "pair_style mlip");
-    // Exchanges and lists are collective, so all ranks must have the same kind of engine.
-    camlip_engine_info engine{};
-    engine.struct_size = sizeof(engine);
-    camlip_engine_get_info(engine_, &engine);
-    int here = engine.makes_lists, fewest = 0, most = 0;
-    MPI_Allreduce(&here, &fewest, 1, MPI_INT, MPI_MIN, world);
-    MPI_Allreduce(&here, &most, 1, MPI_INT, MPI_MAX, world);
-    if (fewest != most) {
-        status = make_engine("cpu");
-        require(status, "pair_style mlip");
-    }
-    makes_lists_ = fewest == 1;
-}
-
-camlip_status PairMLIP::make_engine(const std::string& backend) {
-    camlip_engine_free(engine_);
-    engine_ = nullptr;
-    const std::set<int32_t> in_use(map + 1, map + atom->ntypes + 1);
-    std::vector<int32_t> active;
-    std::copy_if(in_use.begin(), in_use.end(), std::back_inserter(active),
-                 [](int t) { return t >= 0; });
-
-    camlip_engine_options options{};
-    options.struct_size = sizeof(options);
-    options.backend = backend.c_str();
-    options.precision = precision_.c_str();
-    options.num_threads = threads_ > 0 ? threads_ : comm->nthreads;
-    options.num_active_types = static_cast<int32_t>(active.size());
-    options.active_types = active.data();
-    options.skin = -1.0;
-    return camlip_engine_create(model_, &options, &engine_);
-}
-
 /* ---- before a run ---------------------------------------------------------------------- */
 
 void PairMLIP::init_style() {
@@ -341,6 +288,7 @@ void PairMLIP::check_masses() {
 }
 
 void PairMLIP::print_summary() {
+    const std::string device_summary = makes_lists_ ? describe_device() : "";
     if (comm->me != 0) return;
     camlip_engine_info engine{};
     engine.struct_size = sizeof(engine);
@@ -357,13 +305,7 @@ void PairMLIP::print_summary() {
                           info_.exchange_width)
             : "",
         update->unit_style);
-    if (makes_lists_) {
-        text += fmt::format(
-            "  devices: {} for {} rank{} of this node; neighbor lists are made {}\n",
-            device_ >= 0 ? fmt::format("number {}", device_) : std::to_string(devices_on_node_),
-            ranks_on_node_, ranks_on_node_ == 1 ? "" : "s",
-            hybrid_ ? "by LAMMPS, because of pair_style hybrid" : "there");
-    }
+    text += device_summary;
     for (int i = 1; i <= atom->ntypes; i++) {
         text += fmt::format(
             "  type {} -> {}\n", i,

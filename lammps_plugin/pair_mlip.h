@@ -48,6 +48,7 @@ class PairMLIP : public Pair {
     void create_engine();
     std::string backend_of_this_rank();
     camlip_status make_engine(const std::string& backend);
+    std::string describe_device();
     void free_model();
     void print_summary();
     void check_masses();

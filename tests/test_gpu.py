@@ -10,8 +10,16 @@ from ase import Atoms
 from ase.build import bulk
 
 import camlip
-from camlip import MLIPCalculator
-from camlip.engine import PROPERTIES, BackendError, Engine, Model, Neighbors
+from camlip import MLIPCalculator, compute_batch, relax
+from camlip.engine import (
+    PROPERTIES,
+    ArgumentError,
+    BackendError,
+    Engine,
+    Model,
+    Neighbors,
+    NumericError,
+)
 from camlip.parity import DOUBLE, MIXED, compare, engine_evaluator, sampled_types
 from camlip.structures import sample_structures
 from model_zoo import SHAPES, zoo
@@ -206,3 +214,89 @@ def test_tiles_of_atoms_agree_with_the_cpu():
     assert found["energy"] == pytest.approx(expected["energy"], abs=1e-6 * len(atoms))
     largest = np.abs(expected["forces"]).max()
     np.testing.assert_allclose(found["forces"], expected["forces"], rtol=0, atol=2e-5 * largest)
+
+
+def batch(sizes, seed: int) -> list[Atoms]:
+    """Small structures of every periodicity."""
+    rng = np.random.default_rng(seed)
+    kinds = [False, True, [True, False, True], [False, False, True]]
+    structures = []
+    for n, size in enumerate(sizes):
+        atoms = disordered(size, kinds[n % 4]) if size else Atoms(pbc=True, cell=[3, 3, 3])
+        atoms.positions += rng.normal(scale=0.05, size=(size, 3)) + 7.0 * (n % 3)
+        structures.append(atoms)
+    return structures
+
+
+@on_device
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_a_batch_agrees_with_the_cpu(precision):
+    shape = zoo("tiny")
+    structures = batch([18, 1, 0, 8, 3, 2, 27, 5], seed=1)
+    names = ("energy", "energies", "forces", "stress")
+    expected = compute_batch(structures, shape.model, properties=names, precision="double")
+    found = compute_batch(
+        structures, shape.model, properties=names, precision=precision, device="cuda"
+    )
+    limit = 1e-9 if precision == "double" else 2e-5
+    for name in names:
+        one, other = getattr(found, name), getattr(expected, name)
+        scale = max(1.0, float(np.nanmax(np.abs(other))))
+        np.testing.assert_allclose(one, other, rtol=0, atol=limit * scale, err_msg=name)
+
+
+@on_device
+def test_a_batch_may_hold_large_systems_and_thousands_of_small_ones():
+    shape = zoo("tiny")
+    structures = batch([18] * 700 + [1500] + [18] * 300, seed=2)
+    engine = Engine(shape.model, "cuda", "double")
+    found = compute_batch(structures, engine)
+    for s in (0, 1, 699, 700, 701, 999):
+        expected = compute_batch([structures[s]], shape.model, precision="double")
+        assert found[s]["energy"] == pytest.approx(expected[0]["energy"], rel=1e-9)
+        np.testing.assert_allclose(found[s]["forces"], expected[0]["forces"], rtol=0, atol=1e-6)
+
+
+@on_device
+def test_a_system_of_a_batch_that_has_no_result_is_named():
+    shape = zoo("tiny")
+    structures = batch([5, 6, 7], seed=3)
+    structures[1].positions[2] = structures[1].positions[4]
+    with pytest.raises(NumericError, match="system 1"):
+        compute_batch(structures, shape.model, device="cuda")
+    structures = batch([5, 6, 7, 8], seed=3)
+    structures[3].set_cell([0.0, 0.0, 0.0])
+    structures[3].pbc = True
+    with pytest.raises(ArgumentError, match="system 3"):
+        compute_batch(structures, shape.model, device="cuda")
+
+
+@on_device
+def test_the_estimate_of_memory_covers_what_is_taken():
+    shape = zoo("tiny")
+    atoms = disordered(600)
+    engine = Engine(shape.model, "cuda")
+    pairs = Neighbors(shape.model.cutoff, 0.5).update(atoms.positions, atoms.cell.array, True)
+    estimate = engine.estimate_memory(len(atoms), 0, True, len(pairs.indices) / len(atoms))
+    engine.compute_system(*arguments(shape.model, atoms))
+    held = engine.info.memory_bytes
+    assert 0.5 * estimate.needed_bytes < held < 1.1 * estimate.needed_bytes
+    assert estimate.least_bytes <= estimate.needed_bytes < estimate.available_bytes
+
+
+@on_device
+@pytest.mark.parametrize("cell", ["none", "full"])
+def test_relaxation_ends_where_that_of_the_cpu_does(cell):
+    """Steps of constant pressure keep their list while the cell changes little."""
+    shape = zoo("tiny")
+    ends = []
+    for backend in ("cpu", "cuda"):
+        atoms = disordered(8)
+        engine = Engine(shape.model, backend, "double", threads=1)
+        found = relax(atoms, engine, cell=cell, fmax=1e-3, steps=12, max_step=0.05)
+        ends.append((found, atoms))
+    (expected, first), (found, second) = ends
+    assert found.reason == expected.reason
+    assert found.energy == pytest.approx(expected.energy, abs=1e-6)
+    np.testing.assert_allclose(second.positions, first.positions, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(second.cell.array, first.cell.array, rtol=0, atol=1e-5)

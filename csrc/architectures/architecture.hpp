@@ -18,6 +18,13 @@ class Exchange {
     virtual void reverse(double* features, int width) = 0;  // ghost -> owned, adds
 };
 
+// What a model without exchange callbacks does: nothing, there are no ghosts.
+class NoExchange final : public Exchange {
+  public:
+    void forward(double*, int) override {}
+    void reverse(double*, int) override {}
+};
+
 // Memory that an architecture keeps between calls.
 struct Workspace {
     // Node features of each layer but the last, later their adjoint: (N + G, exchange_width)

@@ -114,6 +114,19 @@ CAMLIP_API camlip_status camlip_engine_create(const camlip_model* model,
                                               camlip_engine** engine);
 CAMLIP_API camlip_status camlip_engine_get_info(const camlip_engine* engine,
                                                 camlip_engine_info* info);
+/* What computing forces will take, before the first call.  Zeros where the backend does not know. */
+typedef struct camlip_memory_estimate {
+    size_t struct_size;
+    int64_t num_owned;         /* set by the caller                                         */
+    int64_t num_ghost;         /* the same                                                  */
+    int32_t periodic;          /* the same: 1 = a periodic system without ghosts            */
+    double neighbors_per_atom; /* the same, of the list with its skin; 0 = as in training   */
+    uint64_t needed_bytes;     /* the answer: with the largest workspace ...                */
+    uint64_t least_bytes;      /* ... with the smallest                                     */
+    uint64_t available_bytes;  /* free on the device, or held by the engine already         */
+} camlip_memory_estimate;
+CAMLIP_API camlip_status camlip_engine_estimate_memory(const camlip_engine* engine,
+                                                       camlip_memory_estimate* memory);
 CAMLIP_API void camlip_engine_free(camlip_engine* engine);
 
 /* Full neighbor list in CSR form: neighbors of owned atom i are

@@ -92,17 +92,16 @@ double EnginePotential::compute(const double* positions, const double* cell, dou
     outputs.energy = &energy;
     outputs.forces = forces;
     outputs.virial = virial;
-    engine_.compute_system(system_, types_, outputs, true);
-    if (engine_.neighbors().revision() != revision_) look_for_lost_atoms();
+    engine_.compute_system(system_, types_, outputs);
+    if (engine_.list_revision() != revision_) look_for_lost_atoms();
     return energy;
 }
 
 void EnginePotential::look_for_lost_atoms() {
-    const Neighbors& list = engine_.neighbors();
-    revision_ = list.revision();
+    revision_ = engine_.list_revision();
+    engine_.count_neighbors(num_neighbors_);
     const auto has_neighbors = [&](std::int64_t i) {
-        const auto n = static_cast<std::size_t>(i);
-        return list.offsets()[n + 1] > list.offsets()[n];
+        return num_neighbors_[static_cast<std::size_t>(i)] > 0;
     };
     const bool first = had_neighbors_.empty();
     lost_atom_ = -1;

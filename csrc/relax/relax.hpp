@@ -61,6 +61,7 @@ class EnginePotential final : public Potential {
     Engine& engine_;
     System system_;
     const std::int32_t* types_;
+    std::vector<std::int64_t> num_neighbors_;
     std::vector<bool> had_neighbors_;  // (N) in the first call
     std::uint64_t revision_ = 0;
     std::int64_t lost_atom_ = -1;

@@ -60,9 +60,10 @@ CAMLIP_DEVICE Found stage_edges(Block& block, const Geometry& g, const Repulsion
             d[a] = g.positions[3 * std::int64_t{j} + a] - g.positions[3 * i + a];
         if (g.shifts) {
             const std::int32_t shift = g.shifts[first + lane];
+            const double* rows = g.frames[g.system_of ? g.system_of[i] : 0].rows;
             for (int k = 0; k < 3; ++k) {
                 const int n = shift_of(shift, k);
-                for (int a = 0; a < 3; ++a) d[a] += n * g.rows[3 * k + a];
+                for (int a = 0; a < 3; ++a) d[a] += n * rows[3 * k + a];
             }
         }
         square = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
@@ -103,12 +104,15 @@ CAMLIP_DEVICE Found stage_edges(Block& block, const Geometry& g, const Repulsion
 
 // Whether atom i is too far from where the list knows it.
 CAMLIP_DEVICE void check_moved(const Geometry& g, std::int64_t i) {
+    const Frame& f = *g.frames;
+    const double* b = g.built + 3 * i;
     double square = 0;
     for (int a = 0; a < 3; ++a) {
-        const double d = g.positions[3 * i + a] - g.built[3 * i + a];
+        const double d = g.positions[3 * i + a] - b[0] * f.deformation[a] -
+                         b[1] * f.deformation[3 + a] - b[2] * f.deformation[6 + a];
         square += d * d;
     }
-    if (!(square <= g.most_moved)) *g.moved = 1;
+    if (!(square <= f.most_moved)) *g.moved = 1;
 }
 
 // Gradients of edges, to forces and virials with the signs of docs/conventions.md.

@@ -65,23 +65,31 @@ struct Repulsion {
     const double* stretches;  // Z^0.23 / 0.4685
 };
 
+// A system whose list was made on the device.
+struct Frame {
+    double rows[9];  // what the lattice shifts of its pairs count, now
+    // Since the list was made the cell changed by r -> r . deformation; how far, squared, an atom
+    // may be from where that takes it.
+    double deformation[9];
+    double most_moved;
+};
+
 // The atoms and lists of one call.
 struct Geometry {
-    const double* positions;       // (N + G, 3)
-    const std::int32_t* types;     // (N + G)
-    const std::int64_t* offsets;   // (N + 1)
+    const double* positions;  // (N + G, 3)
+    const std::int32_t* types;  // (N + G)
+    const std::int64_t* offsets;  // (N + 1)
     const std::int32_t* indices;
-    const std::int32_t* active;    // (T) rank among the active types
+    const std::int32_t* active;  // (T) rank among the active types
     int num_active, num_intervals;
     double square;  // of the cutoff
-    double scale;   // intervals / cutoff
-    // Of a list made on the device, else null: the lattice shifts of its pairs, and where atoms were
-    // when it was made.
+    double scale;  // intervals / cutoff
+    // Of whole systems: lattice shifts of pairs, and where atoms were when the list was made.
     const std::int32_t* shifts;  // packed, or null
-    double rows[9];  // what shifts count
-    const double* built;  // (N, 3)
-    double most_moved;  // square of half of the skin
-    std::uint32_t* moved;  // set to 1 when an atom went further
+    const Frame* frames;
+    const std::int32_t* system_of;  // (N), or null: there is one system
+    const double* built;  // (N, 3), or null: nobody asks who moved
+    std::uint32_t* moved;  // set to 1 when an atom went too far
 };
 
 // Energy and virial of the call, one slot per block of the grid, summed at the end in a fixed

@@ -194,6 +194,27 @@ struct Engine {
         return result;
     }
 
+    py::dict estimate_memory(int64_t num_owned, int64_t num_ghost, bool periodic,
+                             double neighbors_per_atom) {
+        auto memory = make<camlip_memory_estimate>();
+        memory.num_owned = num_owned;
+        memory.num_ghost = num_ghost;
+        memory.periodic = periodic;
+        memory.neighbors_per_atom = neighbors_per_atom;
+        camlip_status status;
+        {
+            py::gil_scoped_release release;
+            std::lock_guard<std::mutex> lock(mutex);
+            status = camlip_engine_estimate_memory(handle.get(), &memory);
+        }
+        check(status);
+        py::dict result;
+        result["needed_bytes"] = memory.needed_bytes;
+        result["least_bytes"] = memory.least_bytes;
+        result["available_bytes"] = memory.available_bytes;
+        return result;
+    }
+
     py::dict compute_system(Doubles positions, Int32s types, std::optional<Doubles> cell,
                             const std::vector<bool>& periodic,
                             const std::vector<std::string>& properties) {
@@ -363,6 +384,11 @@ PYBIND11_MODULE(_engine, m) {
             return std::string(path.c_str());
         },
         py::arg("name"));
+    m.def("num_devices", [] {
+        int32_t count = 0;
+        check(camlip_num_devices(&count));
+        return count;
+    });
     py::class_<Model>(m, "Model")
         .def(py::init(&Model::load), py::arg("path"))
         .def_static("from_bytes", &Model::from_bytes, py::arg("data"), py::arg("name"))
@@ -373,6 +399,8 @@ PYBIND11_MODULE(_engine, m) {
              py::arg("model"), py::arg("backend"), py::arg("precision"), py::arg("threads"),
              py::arg("active_types"), py::arg("skin"), py::arg("simd"))
         .def("info", &Engine::info)
+        .def("estimate_memory", &Engine::estimate_memory, py::arg("num_owned"),
+             py::arg("num_ghost"), py::arg("periodic"), py::arg("neighbors_per_atom"))
         .def("compute_system", &Engine::compute_system, py::arg("positions"), py::arg("types"),
              py::arg("cell"), py::arg("pbc"), py::arg("properties"))
         .def("compute_systems", &Engine::compute_systems, py::arg("positions"), py::arg("types"),

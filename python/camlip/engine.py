@@ -42,6 +42,7 @@ __all__ = [
     "EngineInfo",
     "ExchangeError",
     "InternalError",
+    "MemoryEstimate",
     "Model",
     "ModelFileError",
     "NeighborList",
@@ -187,12 +188,28 @@ class EngineInfo:
     memory_bytes: int
 
 
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes on a device.
+
+    Attributes:
+        needed_bytes: with the largest workspace.
+        least_bytes: with the smallest; with less there is an error.
+        available_bytes: free, or held by the engine already.
+    """
+
+    needed_bytes: int
+    least_bytes: int
+    available_bytes: int
+
+
 class Engine:
     """A model with a backend and scratch memory.  Calls from several threads wait for each other.
 
     Args:
         model: the parameters.
-        backend: ``auto``, ``reference``, ``cpu``, ``cuda`` or ``cuda:N``.
+        backend: ``reference``, ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: what the environment
+            variable ``CAMLIP_BACKEND`` says, else ``cuda`` where there is a device, else ``cpu``.
         precision: ``mixed`` (float32 with float64 sums) or ``double``.
         threads: default: what OpenMP would use.
         active_types: types that will appear; radial tables are made for these alone.
@@ -230,6 +247,27 @@ class Engine:
     def info(self) -> EngineInfo:
         """What was chosen; may take a moment, because table errors are measured on demand."""
         return EngineInfo(**self._handle.info())
+
+    def estimate_memory(
+        self,
+        num_atoms: int,
+        num_ghost: int = 0,
+        periodic: bool = True,
+        neighbors_per_atom: float = 0.0,
+    ) -> MemoryEstimate:
+        """What forces of a system will take on a device, before the first step.
+
+        Args:
+            num_atoms: owned atoms.
+            num_ghost: ghosts, of a domain with its own list.
+            periodic: whether a whole system has images.
+            neighbors_per_atom: in the list, skin included; default: as in training.
+
+        Returns:
+            Zeros for a backend of the processor.
+        """
+        found = self._handle.estimate_memory(num_atoms, num_ghost, periodic, neighbors_per_atom)
+        return MemoryEstimate(**found)
 
     def compute_system(
         self,

@@ -86,12 +86,13 @@ def compute_batch(
     properties: Sequence[str] = ("energy", "forces", "stress"),
     precision: str = "mixed",
     threads: int | None = None,
+    device: str = "cpu",
 ) -> BatchResults:
     """Energies, forces and stresses of many structures, all at once.
 
     The engine packs the structures into one system whose parts do not touch, so that small ones
-    use it as well as large ones do; threads share the structures.  Neighbor lists are made anew in
-    every call.
+    use it as well as large ones do; threads share the structures, and a GPU takes all of them at
+    once.  Neighbor lists are made anew in every call.
 
     Args:
         structures: any sizes, elements, cells and boundary conditions; not changed, and their
@@ -100,6 +101,7 @@ def compute_batch(
         properties: names from ``PROPERTIES``.
         precision: ``mixed`` or ``double``; not with an engine.
         threads: default: what OpenMP would use; not with an engine.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; not with an engine.
 
     Returns:
         The results; see :class:`BatchResults`.
@@ -109,6 +111,7 @@ def compute_batch(
         NumericError: for NaN or infinity in a structure, or two atoms at the same place; it
             names the structure.
         ModelFileError: if the file is missing or is not a valid model.
+        BackendError: for a device that is not there.
     """
     unknown = [name for name in properties if name not in PROPERTIES]
     if unknown:
@@ -116,7 +119,7 @@ def compute_batch(
     sizes = [len(atoms) for atoms in structures]
     offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
     numbers = _joined([a.numbers for a in structures], np.zeros(0, dtype=np.int64))
-    engine = _engine_of(model, numbers, precision, threads)
+    engine = _engine_of(model, numbers, precision, threads, device)
     cells = np.array([a.cell.array for a in structures]).reshape(-1, 3, 3)
     pbc = np.array([a.pbc for a in structures], dtype=bool).reshape(-1, 3)
     found = engine.compute_systems(
@@ -145,14 +148,17 @@ def _engine_of(
     numbers: NDArray[np.int64],
     precision: str,
     threads: int | None,
+    device: str,
 ) -> Engine:
     if isinstance(model, Engine):
         return model
+    if device != "cpu" and not device.startswith("cuda"):
+        raise ArgumentError(f"device: '{device}', expected cpu, cuda or cuda:N")
     if not isinstance(model, Model):
         model = Model(model)
     # Radial tables for the elements of these structures alone.
     present = np.unique(model.types(numbers)).tolist()
-    return Engine(model, precision=precision, threads=threads, active_types=present or [0])
+    return Engine(model, device, precision, threads=threads, active_types=present or [0])
 
 
 def _stresses(

@@ -2,6 +2,9 @@
 // A libcamlip_cuda.so whose devices are emulated on the host: laid beside a libcamlip.so it lets
 // LAMMPS, Python and OpenMM run with `cuda`, slowly, where there is no GPU.  For tests only.
 #include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "emulated_backend.hpp"
 #include "errors.hpp"
@@ -27,5 +30,8 @@ CAMLIP_EXPORT camlip::Backend* camlip_cuda_make_backend(const camlip::Model* mod
         throw camlip::BackendError("backend 'cuda': no CUDA device " +
                                    std::to_string(options->device) + ", expected fewer than " +
                                    std::to_string(num_devices()));
-    return emulator::make_backend(*model, *options).release();
+    auto state = std::make_shared<emulator::Runtime::State>();
+    const char* memory = std::getenv("CAMLIP_EMULATED_MEMORY");
+    if (memory) state->memory = static_cast<std::size_t>(std::atoll(memory));
+    return emulator::make_backend(*model, *options, std::move(state)).release();
 }

@@ -128,7 +128,7 @@ void check_against_engine(const Input& in, bool some = true) {
     CHECK(some == !expected.empty());
     for (const int all_pairs : {0, 512}) {
         emulator::Runtime runtime(std::make_shared<State>());
-        List list(runtime, in.radius, all_pairs);
+        List list(runtime, in.radius, 0, all_pairs);
         const Made made = make(runtime, list, in);
         CHECK(made.offsets.front() == 0 && made.offsets.back() == list.num_edges());
         CHECK(pairs_of(made, in, list.grid()) == expected);
@@ -205,7 +205,7 @@ TEST(the_list_grows_and_may_shrink) {
     auto state = std::make_shared<State>();
     emulator::Runtime runtime(state);
     for (const int all_pairs : {0, 512}) {
-        List list(runtime, 3, all_pairs);
+        List list(runtime, 3, 0, all_pairs);
         const Input thin = random_input(60, kSkewed, {true, true, true}, 3, 12);
         Input dense = thin;  // three times the atoms, so nine times the pairs
         for (const unsigned seed : {13u, 14u}) {
@@ -227,7 +227,7 @@ TEST(the_order_of_threads_changes_nothing) {
     auto state = std::make_shared<State>();
     emulator::Runtime runtime(state);
     for (const int all_pairs : {0, 512}) {
-        List list(runtime, in.radius, all_pairs);
+        List list(runtime, in.radius, 0, all_pairs);
         state->order = Order::kAscending;
         const Made first = make(runtime, list, in);
         for (const Order order : {Order::kDescending, Order::kShuffled}) {
@@ -243,7 +243,7 @@ TEST(what_cannot_be_is_refused) {
     const Input thin = random_input(60, {1e-3, 0, 0, 0, 9, 0, 0, 0, 9}, {true, true, true}, 3, 18);
     for (const int all_pairs : {0, 512}) {
         emulator::Runtime runtime(std::make_shared<State>());
-        List list(runtime, 3, all_pairs);
+        List list(runtime, 3, 0, all_pairs);
         CHECK_THROWS(make(runtime, list, in), ArgumentError);
         CHECK_THROWS(make(runtime, list, flat), ArgumentError);
         CHECK_THROWS(make(runtime, list, thin), ArgumentError);

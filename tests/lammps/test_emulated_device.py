@@ -155,6 +155,25 @@ def test_ranks_take_the_devices_of_a_node_in_turn(structures, model, tmp_path, m
     assert "backend 'cuda': no CUDA device 2" in done.stdout + done.stderr
 
 
+def test_memory_is_told_before_the_first_step(structures, model, tmp_path, monkeypatch):
+    text = summary(tmp_path, model, structures, "engine cuda", ranks=2)
+    assert "memory: about 0.0" in text
+    assert "GB of a device, which has 1.07 GB left" in text
+    monkeypatch.setenv("CAMLIP_EMULATED_MEMORY", "3000000")
+    done = driver.run_raw(
+        "units metal\nread_data data\nreplicate 6 6 6\npair_style mlip engine cuda\n"
+        f"pair_coeff * * {model} Si O\nrun 0\n",
+        tmp_path,
+        ranks=2,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert output.count("ERROR") == 1
+    assert "648 atoms need about" in output
+    assert "of memory on a device of 2 ranks, it has 0.0" in output
+    assert "use more devices, a smaller system or a smaller skin" in output
+
+
 def test_without_a_device_there_is_one_polite_error(structures, model, tmp_path, monkeypatch):
     monkeypatch.setenv("CAMLIP_EMULATED_DEVICES", "0")
     driver.write_data(tmp_path / "data", structures["tiny"])
