@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Edges of one atom: neighbors within the cutoff, geometry, packed STF basis, radial functions.
+// Edges of one atom: geometry, packed STF basis, radial functions, and what their adjoints add to.
 #ifndef CAMLIP_CPU_EDGES_HPP
 #define CAMLIP_CPU_EDGES_HPP
 
@@ -19,62 +19,6 @@ inline double* row_of(RowBuffer& buffer, long row) {
         }
     }
     return buffer.data + row * buffer.width;
-}
-
-// Places of `count` distances in the radial tables.  In double: a rounding error of r in float
-// would be magnified by the slope of the radial functions, to the largest error of all.
-template <class T>
-inline void place_in_table(const Parameters<T>& p, const double* square, int count, T* knot,
-                           T* fraction) {
-    using D = Vector<double>;
-    constexpr int W = kLanes<double>;
-    const double scale = p.num_intervals / p.cutoff;
-    const D most = D{} + (p.num_intervals - 1.0);
-    for (int e = 0; e < count; e += W) {
-        const D x = square_root<double>(load<double>(square + e)) * scale;
-        // floor(x), or one less at a knot, where the two intervals agree
-        D n = ((x - 0.5) + 6755399441055744.0) - 6755399441055744.0;
-        n = n > most ? most : n;
-        store_narrowed<T>(knot + e, n);
-        store_narrowed<T>(fraction + e, x - n);
-    }
-}
-
-// Neighbors of atom i within the cutoff, into slot `slot` of the block: index, pair of types and
-// the vector r_j - r_i, whose difference is taken in double.
-template <class T>
-inline void compact_neighbors(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, long i,
-                              int slot) {
-    const int type = job.types[i];
-    s.count[slot] = 0;
-    if (type < 0) return;
-    const long at = static_cast<long>(slot) * s.capacity;
-    std::int32_t* neighbor = s.neighbor + at;
-    std::int32_t* pair = s.pair + at;
-    T* dx = s.difference[0] + at;
-    T* dy = s.difference[1] + at;
-    T* dz = s.difference[2] + at;
-    const double x = job.positions[3 * i], y = job.positions[3 * i + 1];
-    const double z = job.positions[3 * i + 2], limit = p.cutoff * p.cutoff;
-    const int first_pair = p.active[type] * p.num_active;
-    int count = 0;
-    for (long n = job.offsets[i]; n < job.offsets[i + 1]; ++n) {
-        const long j = job.indices[n];
-        const double* r = job.positions + 3 * j;
-        const double a = r[0] - x, b = r[1] - y, c = r[2] - z;
-        const int other = job.types[j];
-        const double square = a * a + b * b + c * c;
-        // Written always, kept by advancing: no branch to mispredict.
-        neighbor[count] = static_cast<std::int32_t>(j);
-        pair[count] = first_pair + p.active[other < 0 ? 0 : other];
-        dx[count] = static_cast<T>(a);
-        dy[count] = static_cast<T>(b);
-        dz[count] = static_cast<T>(c);
-        s.square[count] = square;
-        count += (square < limit) & (other >= 0);
-    }
-    place_in_table<T>(p, s.square, count, s.knot + at, s.fraction + at);
-    s.count[slot] = count;
 }
 
 CAMLIP_INLINE int rank_of(int m) { return m < 1 ? 0 : m < 4 ? 1 : m < 9 ? 2 : 3; }

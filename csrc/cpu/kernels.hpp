@@ -18,6 +18,7 @@ namespace camlip::cpu {
 
 constexpr int kBlock = 12;
 constexpr int kChunk = 32;
+constexpr int kPanel = 4;
 constexpr int kMaxLayers = 8;
 constexpr int kVirialLanes = 8;  // sums of each component that a thread keeps apart
 constexpr int kDirtyShift = 8;  // rows of a RowBuffer are zeroed 2^kDirtyShift at a time
@@ -34,7 +35,7 @@ struct LayerData {
     int depth[4], depth_stride;
     const T* mixing[4];
     const T* mixing_t[4];
-    const T* skip;  // (L+1, C), nullptr in layers 0 and 1
+    const T* skip;  // (L+1, C), nullptr in layer 0
     // Layer 1: from the edge sums of layer 0 to what its moments add here, mixing and skip in one:
     // lower[l] (K, C), lower_t[l] (C, depth_stride of layer 0).
     const T* lower[4];
@@ -44,7 +45,7 @@ struct LayerData {
     const T* contract_t[4];
     const T* contract_skip;  // (L+1, C)
     const T* hidden;  // ((3L+3) C, H)
-    const T* hidden_t;  // (H, (3L+3) C)
+    const T* hidden_t;  // (H, (3L+3) C), in panels of kPanel vectors of columns
     const T* hidden_bias;  // (T, H)
     const T* readout;  // (H, H)
     const T* readout_t;  // (H, H)
@@ -105,8 +106,9 @@ struct BlockStore {
 // for is computed again.
 template <class T>
 struct LayerStore {
-    // Layer 0: the sums a, (components, atoms, radial_stride).  Above: A, (components, atoms, C).
-    // Their adjoints are what the layer above leaves.  Above layer 0 there is room for all.
+    // A, (components, atoms, C); of layer 0, where Job::keeps_sums, the sums a instead,
+    // (components, atoms, radial_stride).  Their adjoints are what the layer above leaves.  Above
+    // layer 0 there is room for all.
     BlockStore<T> moments, moments_bar;
     BlockStore<T> hidden;  // (atoms, hidden_stride), of all blocks
     BlockStore<T> hidden_bar;  // of the readout alone
@@ -127,6 +129,7 @@ struct Job {
     double* atomic_energies;
     const double* seeds;  // (N), or nullptr for 1
     bool gradients;
+    bool keeps_sums;
     LayerStore<T> stores[kMaxLayers];
 };
 

@@ -30,7 +30,7 @@ CAMLIP_INLINE void gemm_tile(int depth, Matrix<T> a, const T* b, long b_stride, 
     using V = Vector<T>;
     constexpr int W = kLanes<T>;
     V sums[R][N];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 6
         for (int n = 0; n < N; ++n) {
@@ -41,14 +41,14 @@ CAMLIP_INLINE void gemm_tile(int depth, Matrix<T> a, const T* b, long b_stride, 
         V right[N];
 #pragma GCC unroll 6
         for (int n = 0; n < N; ++n) right[n] = load<T>(b + k * b_stride + n * W);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int r = 0; r < R; ++r) {
             const T left = a.data[r * a.row + k * a.column];
 #pragma GCC unroll 6
             for (int n = 0; n < N; ++n) sums[r][n] += left * right[n];
         }
     }
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 6
         for (int n = 0; n < N; ++n) {
@@ -95,7 +95,8 @@ inline void gemm_part(int rows, int depth, int num_vectors, Matrix<T> a, const T
         }
     }
     if (n < num_vectors) {
-        gemm_rows<T, 8, 1, kAdd>(rows, depth, a, b + n * W, b_stride, c + n * W, c_stride);
+        gemm_rows<T, CAMLIP_VECTOR_BYTES == 64 ? 24 : 8, 1, kAdd>(rows, depth, a, b + n * W,
+                                                                  b_stride, c + n * W, c_stride);
     }
 }
 

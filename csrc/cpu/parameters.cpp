@@ -23,7 +23,7 @@ FoldedModel<T>::FoldedModel(const Model& model, const std::vector<int>& active_t
     for (int n = 0; n < model.config.num_layers; ++n) {
         fold_mixing(model, n, lanes);
         fold_contraction(model, n);
-        fold_readout(model, n);
+        fold_readout(model, n, lanes);
     }
     fill_tables(model, active_types, kernels.series, num_threads);
 }
@@ -66,6 +66,20 @@ const T* FoldedModel<T>::place_transposed(const double* values, int rows, int co
         }
     }
     return place(turned.data(), columns, rows, stride);
+}
+
+template <class T>
+const T* FoldedModel<T>::place_panels(const double* values, int rows, int columns, int width) {
+    std::vector<double> panels;
+    panels.reserve(size_of(rows) * size_of(columns));
+    for (int first = 0; first < rows; first += width) {
+        for (int c = 0; c < columns; ++c) {
+            for (int r = first; r < std::min(first + width, rows); ++r) {
+                panels.push_back(values[size_of(r) * size_of(columns) + size_of(c)]);
+            }
+        }
+    }
+    return place(panels.data(), 1, rows * columns, rows * columns);
 }
 
 template <class T>
@@ -162,7 +176,7 @@ void FoldedModel<T>::fold_mixing(const Model& model, int index, int lanes) {
         layer.mixing_t[l] =
             place_transposed(rows[l].data(), layer.depth[l], channels, layer.depth_stride);
     }
-    if (index > 1) layer.skip = place(from.skip.data(), p.max_rank + 1, channels, stride);
+    if (index > 0) layer.skip = place(from.skip.data(), p.max_rank + 1, channels, stride);
     if (index == 1) fold_lower(model);
     if (index + 1 == p.num_layers) return;
     layer.message = place(from.message.weight.data(), p.num_hidden, p.num_sent, p.sent_stride);
@@ -206,7 +220,7 @@ void FoldedModel<T>::fold_contraction(const Model& model, int index) {
 }
 
 template <class T>
-void FoldedModel<T>::fold_readout(const Model& model, int index) {
+void FoldedModel<T>::fold_readout(const Model& model, int index, int lanes) {
     const Layer& from = model.layers[size_of(index)];
     const Parameters<T>& p = parameters_;
     LayerData<T>& layer = parameters_.layers[index];
@@ -224,7 +238,7 @@ void FoldedModel<T>::fold_readout(const Model& model, int index) {
         }
     }
     layer.hidden = place(weight.data(), blocks * stride, hidden, p.hidden_stride);
-    layer.hidden_t = place_transposed(weight.data(), blocks * stride, hidden, blocks * stride);
+    layer.hidden_t = place_panels(weight.data(), blocks * stride, hidden, kPanel * lanes);
     layer.hidden_bias = place(from.hidden.bias.data(), p.num_types, hidden, p.hidden_stride);
     layer.readout = place(from.readout.weight.data(), hidden, hidden, p.hidden_stride);
     layer.readout_t = place_transposed(from.readout.weight.data(), hidden, hidden, p.hidden_stride);

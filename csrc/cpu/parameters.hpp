@@ -29,11 +29,14 @@ class FoldedModel {
     // A (rows, columns) matrix, or its transpose, with rows padded to `stride`.
     const T* place(const double* values, int rows, int columns, int stride);
     const T* place_transposed(const double* values, int rows, int columns, int stride);
+    // The transpose in panels of `width` columns, (rows / width, columns, width), the last one
+    // perhaps narrower: the cache lines of a panel share no sets, those of a row as long as a page do.
+    const T* place_panels(const double* values, int rows, int columns, int width);
     void fold_sizes(const Model& model, const std::vector<int>& active_types, int lanes);
     void fold_mixing(const Model& model, int index, int lanes);
     void fold_lower(const Model& model);
     void fold_contraction(const Model& model, int index);
-    void fold_readout(const Model& model, int index);
+    void fold_readout(const Model& model, int index, int lanes);
     // In folded_tables.cpp
     void fill_tables(const Model& model, const std::vector<int>& active_types,
                      const SeriesKernels& kernels, int num_threads);

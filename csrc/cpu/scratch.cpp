@@ -144,7 +144,6 @@ void AtomStore<T>::resize(const Parameters<T>& p, std::size_t bytes, bool all, J
     const auto components = [&](int stride) {
         return static_cast<std::int64_t>(kBlock) * p.num_components * stride;
     };
-    const std::int64_t sums = components(p.layers[0].depth_stride);
     const std::int64_t moments = components(p.channel_stride);
     const int below = p.num_layers - 1;
     std::int64_t size = 0;  // of everything
@@ -172,6 +171,10 @@ void AtomStore<T>::resize(const Parameters<T>& p, std::size_t bytes, bool all, J
         const std::int64_t count = job.gradients ? room_for(hidden) : 0;
         reserve(job.stores[n].hidden_bar, hidden, all ? blocks : count);
     }
+    // A of layer 0 takes more room than its sums, from which it is made in a moment: for small
+    // systems.
+    job.keeps_sums = all || (1 + gradients * (1 + below)) * moments * blocks > left;
+    const std::int64_t sums = job.keeps_sums ? components(p.layers[0].depth_stride) : moments;
     if (below > 0) {
         const std::int64_t count = room_for((1 + gradients) * sums);
         reserve(job.stores[0].moments, sums, all ? blocks : count);

@@ -4,7 +4,8 @@
 #define CAMLIP_CPU_STAGES_HPP
 
 #include "cpu/atom_block.hpp"
-#include "cpu/messages.hpp"
+#include "cpu/compact.hpp"
+#include "cpu/messages_adjoint.hpp"
 #include "cpu/moments.hpp"
 #include "cpu/radial_series.hpp"
 #include "cpu/zbl.hpp"
@@ -76,7 +77,7 @@ inline void scatter_edges(const Parameters<T>& p, const Job<T>& job, Scratch<T>&
     lap(s, layer > 0 ? Stage::kMessagesAdjoint : Stage::kMomentsAdjoint);
 }
 
-// What the layer below hands on: for layer 0 its edge sums, kept or made again in s.lower, above A.
+// What the layer below hands on: A, or for layer 0 its edge sums, kept or made again in s.lower.
 template <class T>
 inline const T* moments_below(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                               const Block& block) {
@@ -92,13 +93,13 @@ inline void moments_of(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s,
                        const Block& block, const T* sums, T* a) {
     const LayerData<T>& data = p.layers[layer];
     const T* below = layer > 0 ? moments_below<T>(p, job, s, layer, block) : nullptr;
-    if (layer == 1) {
+    if (layer == 1 && job.keeps_sums) {
         mix<T, false>(p, data.lower, p.layers[0].depth, block.size, below, p.layers[0].depth_stride,
                       a);
         mix<T, true>(p, data.mixing, data.depth, block.size, sums, data.depth_stride, a);
     } else {
         mix<T, false>(p, data.mixing, data.depth, block.size, sums, data.depth_stride, a);
-        if (layer > 1) scale_by_rank<T>(p, data.skip, block.size, below, a, true);
+        if (layer > 0) scale_by_rank<T>(p, data.skip, block.size, below, a, true);
     }
     lap(s, Stage::kMixing);
 }
@@ -120,8 +121,8 @@ inline void moments_gradient(const Parameters<T>& p, const Job<T>& job, Scratch<
                     g.lower);
 }
 
-// Adjoint of moments_of and of the edge sums of a layer above 0.  That of what the layer below
-// hands on is kept for it, or goes all the way to its edges at once.
+// Adjoint of moments_of and of the edge sums (s.edge_sums).  That of what the layer below hands on
+// is kept for it, or goes all the way to its edges at once.
 template <class T>
 inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer,
                             const Block& block, const T* a_bar) {
@@ -129,8 +130,13 @@ inline void moments_adjoint(const Parameters<T>& p, const Job<T>& job, Scratch<T
     if (s.gradient) moments_gradient<T>(p, job, s, layer, block, s.edge_sums, a_bar);
     mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, a_bar, s.edge_sums,
                           data.depth_stride);
+    if (layer == 0) {
+        lap(s, Stage::kMixingAdjoint);
+        scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
+        return;
+    }
     T* const room = kept<T>(job.stores[layer - 1].moments_bar, job, block);
-    if (layer == 1) {
+    if (layer == 1 && job.keeps_sums) {
         mix_adjoint<T, false>(p, data.lower_t, p.layers[0].depth, block.size, a_bar,
                               room ? room : s.lower, p.layers[0].depth_stride);
     } else {
@@ -150,21 +156,19 @@ void forward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer
     const LayerStore<T>& store = job.stores[layer];
     T* const moments = kept<T>(store.moments, job, block);
     compact_block<T>(p, job, s, block);
-    T* a = s.a;
+    const bool keeps_sums = layer == 0 && job.keeps_sums;
+    T* const a = keeps_sums ? s.a : moments;
+    T* const sums = keeps_sums && moments ? moments : s.edge_sums;
     if (layer == 0) {
-        T* const sums = moments ? moments : s.edge_sums;
         add_zbl<T>(p, job, s, block);
         sum_moments<T>(p, s, block, sums);
-        moments_of<T>(p, job, s, layer, block, sums, a);
     } else {
-        a = moments;
-        sum_messages<T>(p, job, s, layer, block, s.edge_sums);
-        moments_of<T>(p, job, s, layer, block, s.edge_sums, a);
+        sum_messages<T>(p, job, s, layer, block, sums);
     }
+    moments_of<T>(p, job, s, layer, block, sums, a);
     T* const contracted = kept<T>(store.contracted, job, block);
     T* const d = contracted ? contracted : s.d;
     contract<T>(p, data, s, block, a, d);
-    invariants_forward<T, true>(p, data, s, block.size, a, d);
     readout<T>(p, layer, job, s, block);
     message_forward<T>(p, data, job, s, block, d);
     lap(s, Stage::kSend);
@@ -201,8 +205,9 @@ void backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int laye
     const T* const moments = kept<T>(store.moments, job, block);
     T* const moments_bar = kept<T>(store.moments_bar, job, block);
     compact_block<T>(p, job, s, block);
+    const bool keeps_sums = layer == 0 && job.keeps_sums;
     const T *a = moments, *sums = moments ? moments : s.edge_sums;
-    if (layer == 0) {
+    if (keeps_sums) {
         if (!moments) sum_moments<T>(p, s, block, s.edge_sums);
         moments_of<T>(p, job, s, layer, block, sums, s.a);
         a = s.a;
@@ -210,17 +215,12 @@ void backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int laye
     recall_hidden<T>(p, job, s, layer, block);
     const T* d = kept<T>(store.contracted, job, block);
     if (!d) {
-        contract<T>(p, data, s, block, a, s.d);
-        scale_by_rank<T>(p, data.contract_skip, block.size, a, s.d, true);
+        contract_again<T>(p, data, s, block, a, s.d);
         d = s.d;
     }
     message_adjoint<T>(p, layer, job, s, block, d);
     lap(s, Stage::kSend);
-    if (layer > 0) {
-        block_adjoint<T>(p, layer, s, block, a, d, moments_bar, true, true);
-        if (s.gradient) sum_messages<T>(p, job, s, layer, block, s.edge_sums);
-        moments_adjoint<T>(p, job, s, layer, block, moments_bar);
-    } else {
+    if (keeps_sums) {
         block_adjoint<T>(p, layer, s, block, a, d, s.a_bar, true, false);
         if (s.gradient) moments_gradient<T>(p, job, s, layer, block, sums, s.a_bar);
         T* const sums_bar = moments_bar ? moments_bar : s.edge_sums;
@@ -233,6 +233,10 @@ void backward(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int laye
         }
         lap(s, Stage::kMixingAdjoint);
         scatter_edges<T>(p, job, s, layer, block, sums_bar);
+    } else {
+        block_adjoint<T>(p, layer, s, block, a, d, moments_bar, true, true);
+        if (s.gradient) sum_messages<T>(p, job, s, layer, block, s.edge_sums);
+        moments_adjoint<T>(p, job, s, layer, block, moments_bar);
     }
     if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
@@ -251,7 +255,6 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
     }
     moments_of<T>(p, job, s, layer, block, s.edge_sums, s.a);
     contract<T>(p, data, s, block, s.a, s.d);
-    invariants_forward<T, true>(p, data, s, block.size, s.a, s.d);
     readout<T>(p, layer, job, s, block);
     for (int n = 0; n < block.size; ++n) {
         if (!block.present[n]) continue;
@@ -261,15 +264,7 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
     }
     if (!job.gradients) return;
     block_adjoint<T>(p, layer, s, block, s.a, s.d, s.a_bar, false, false);
-    if (layer > 0) {
-        moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
-    } else {
-        if (s.gradient) moments_gradient<T>(p, job, s, layer, block, s.edge_sums, s.a_bar);
-        mix_adjoint<T, false>(p, data.mixing_t, data.depth, block.size, s.a_bar, s.edge_sums,
-                              data.depth_stride);
-        lap(s, Stage::kMixingAdjoint);
-        scatter_edges<T>(p, job, s, layer, block, s.edge_sums);
-    }
+    moments_adjoint<T>(p, job, s, layer, block, s.a_bar);
     if (s.gradient) flush_gradient<T>(*s.gradient, layer, false);
 }
 

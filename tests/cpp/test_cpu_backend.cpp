@@ -151,8 +151,8 @@ TEST(results_do_not_depend_on_the_memory) {
                     CHECK(gap(found.virial, expected.virial) < 1e-12);
                     CHECK(gap(found.centroid_virial, expected.centroid_virial) < 1e-12);
                     sizes.insert(tight->info().memory_bytes);
-                    CHECK(compute(model, *tight, cluster, false).atomic_energies ==
-                          found.atomic_energies);
+                    const Results energies = compute(model, *tight, cluster, false);
+                    CHECK(gap(energies.atomic_energies, expected.atomic_energies) < 1e-12);
                 }
                 CHECK(sizes.size() >= 3);
             }
