@@ -36,10 +36,13 @@ def environment() -> dict[str, str]:
     import camlip.lammps
 
     mpi = [f for f in importlib.metadata.files("mpich") or [] if f.name.startswith("libmpi.so")]
+    library = [str(Path(str(mpi[0].locate())).resolve().parent)]
+    if os.environ.get("LD_LIBRARY_PATH"):
+        library.insert(0, os.environ["LD_LIBRARY_PATH"])
     return {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "LD_LIBRARY_PATH": str(Path(str(mpi[0].locate())).resolve().parent),
+        "LD_LIBRARY_PATH": ":".join(library),
         "LAMMPS_PLUGIN_PATH": camlip.lammps.plugin_directory(),
         # More ranks than cores: sleep, do not spin.
         "MPIR_CVAR_CH4_PROGRESS_THROTTLE": "true",

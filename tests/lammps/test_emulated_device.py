@@ -36,14 +36,7 @@ def emulated_library(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "libcamlip.so").symlink_to(Path(camlip.__file__).parent / "lib" / "libcamlip.so")
     (folder / "libcamlip_cuda.so").symlink_to(EMULATED)
-    plain = driver.environment
-
-    def environment() -> dict[str, str]:
-        variables = plain()
-        variables["LD_LIBRARY_PATH"] = f"{folder}:{variables['LD_LIBRARY_PATH']}"
-        return variables
-
-    monkeypatch.setattr(driver, "environment", environment)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
 
 
 @pytest.fixture
