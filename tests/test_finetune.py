@@ -350,11 +350,14 @@ def test_the_command_from_an_exported_model(old_run, tmp_path, capsys):
     trained = load_checkpoint(old_run / "run" / "best.ckpt")[0]
     for name, value in trained.state_dict().items():
         assert torch.equal(exported.state_dict()[name].to(value.dtype), value), name
-    assert main(["finetune", str(path), *start]) == 0
+    assert main(["finetune", str(path), *start, "log.report=true"]) == 0
     out = capsys.readouterr().out
     assert "backend: engine" in out
     assert "shift of the reference energies (eV): Ni +" in out
     assert "old data (old_test)" in out
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "forgetting" in report
+    assert "old data (old_test)" in report
     assert main(["finetune", str(path), *start]) == 2
     assert "continue it with --resume" in capsys.readouterr().err
     other = ["--set", f"finetune.start={old_run / 'run' / 'best.ckpt'}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def finish_run(
     device: torch.device,
     backend: Backend | None = None,
     seed: int = 0,
+    notes: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Evaluation]:
     """Evaluate ``best.ckpt``, add the errors to it, and write plots and the report.
 
@@ -36,6 +38,7 @@ def finish_run(
         device: where to evaluate.
         backend: who evaluates; torch unless given.
         seed: of the sample, where a set is too large.
+        notes: names and texts for the summary of the report.
 
     Returns:
         Evaluations of the data sets, by name.
@@ -61,7 +64,7 @@ def finish_run(
     save_checkpoint(best, content)
     (run_dir / "errors.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
     if config.log.plots or config.log.report:
-        write_report(config, datasets, metadata, model, evaluations)
+        write_report(config, datasets, metadata, model, evaluations, notes)
     return evaluations
 
 
@@ -71,6 +74,7 @@ def write_report(
     metadata: dict[str, Any],
     model: torch.nn.Module,
     evaluations: dict[str, Evaluation],
+    notes: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write ``learning_curves.png``, ``parity.png`` and ``report.html``."""
     # matplotlib takes a second to import, which every other command would wait for.
@@ -101,6 +105,7 @@ def write_report(
                 f"{history[-1]['step']} steps, {history[-1]['epoch']} epochs, "
                 f"{history[-1]['minutes']:.1f} minutes",
             ),
+            *notes,
         ]
         (run_dir / "report.html").write_text(
             training_report(

@@ -70,10 +70,12 @@ def run(args: argparse.Namespace) -> int:
     best = trainer.run_dir / "best.ckpt"
     if main and completed:
         own = tuning.own(trainer.datasets)
-        evaluations = finish_run(config, own, trainer.device, trainer.backend)
+        compared = compare(trainer)
+        notes = [("fine-tuning", tuning.describe(trainer.model)), ("forgetting", compared)]
+        evaluations = finish_run(config, own, trainer.device, trainer.backend, notes=notes)
         for name, evaluation in evaluations.items():
             print(format_table(evaluation.table(), name))
-        print(compare(trainer))
+        print(compared)
         print(f"best model: {best}")
     elif main:
         print(
