@@ -23,7 +23,7 @@ def zbl(z1: int, z2: int, distance: float) -> float:
     """The universal repulsion of two nuclei (Ziegler, Biersack, Littmark 1985), eV.
 
     >>> round(zbl(14, 14, 0.3))
-    2085
+    1713
     """
     t = distance * (z1**0.23 + z2**0.23) / 0.4685
     terms = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))
