@@ -76,8 +76,7 @@ class CudaRuntime {
         check(cudaFuncSetAttribute(run_kernel<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(shared_bytes)),
               "shared memory of a kernel");
-        run_kernel<Kernel><<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads),
-                             shared_bytes, place()>>>(kernel);
+        launch_kernel(kernel, blocks, threads, shared_bytes, place());
         check(cudaGetLastError(), "launch of a kernel");
     }
 

@@ -3,6 +3,8 @@
 #ifndef CAMLIP_CUDA_DEVICE_BLOCK_CUDA_HPP
 #define CAMLIP_CUDA_DEVICE_BLOCK_CUDA_HPP
 
+#include <cuda_runtime.h>
+
 #include "device/platform.hpp"
 
 namespace camlip::cuda {
@@ -38,6 +40,14 @@ __global__ void __launch_bounds__(Kernel::kMaxThreads, Kernel::kMinBlocks)
     run_kernel(const Kernel kernel) {
     CudaBlock block;
     kernel(block);
+}
+
+template <class Kernel>
+void launch_kernel(const Kernel& kernel, int blocks, int threads, std::size_t shared_bytes,
+                   cudaStream_t stream) {
+    run_kernel<Kernel>
+        <<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream>>>(
+            kernel);
 }
 
 }  // namespace camlip::cuda

@@ -24,9 +24,8 @@ void check(cudaError_t error, const char* what) {
 template <class Kernel>
 void launch(const Kernel& kernel, std::int64_t atoms, void* stream) {
     const std::int64_t blocks = (atoms + Kernel::kMaxThreads - 1) / Kernel::kMaxThreads;
-    camlip::cuda::run_kernel<Kernel>
-        <<<static_cast<unsigned>(std::clamp<std::int64_t>(blocks, 1, 4096)), Kernel::kMaxThreads, 0,
-           static_cast<cudaStream_t>(stream)>>>(kernel);
+    camlip::cuda::launch_kernel(kernel, static_cast<int>(std::clamp<std::int64_t>(blocks, 1, 4096)),
+                                Kernel::kMaxThreads, 0, static_cast<cudaStream_t>(stream));
     check(cudaGetLastError(), "launch of a kernel");
 }
 

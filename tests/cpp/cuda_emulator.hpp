@@ -300,6 +300,7 @@ class Runtime {
         std::uint64_t key_allocations = ~std::uint64_t{0};
         bool recording = false, replaying = false;
         std::vector<Work> record;
+        bool immediate = false;  // nothing is put off: other code reads what a stream should hold
         std::size_t event = 0;  // what of `waiting` comes before it
         void* stream = nullptr;  // of the caller, or null
     };
@@ -376,6 +377,7 @@ class Runtime {
             s.replaying = true;
             ++s.replayed;
             s.waiting.insert(s.waiting.end(), s.record.begin(), s.record.end());
+            if (s.immediate) work_off();
         } else {
             s.recording = true;
             ++s.recorded;
@@ -402,6 +404,7 @@ class Runtime {
         if (state_->replaying) return;
         if (state_->recording) state_->record.push_back(work);
         state_->waiting.push_back(std::move(work));
+        if (state_->immediate) work_off();
     }
     void work_off() {
         state_->event = 0;

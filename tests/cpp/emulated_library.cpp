@@ -33,5 +33,6 @@ CAMLIP_EXPORT camlip::Backend* camlip_cuda_make_backend(const camlip::Model* mod
     auto state = std::make_shared<emulator::Runtime::State>();
     const char* memory = std::getenv("CAMLIP_EMULATED_MEMORY");
     if (memory) state->memory = static_cast<std::size_t>(std::atoll(memory));
+    state->immediate = std::getenv("CAMLIP_EMULATED_IMMEDIATE") != nullptr;
     return emulator::make_backend(*model, *options, std::move(state)).release();
 }

@@ -61,7 +61,7 @@ API cuDeviceGetAttribute(int* value, int attribute, int) {
         case 75: return *value = 9, 0;      // compute capability
         case 76: return *value = 0, 0;
         case 97: return *value = 232448, 0;  // shared memory that may be asked for
-        default: return *value = 1, 0;
+        default: return *value = 65536, 0;
     }
 }
 API cuDeviceCanAccessPeer(int* can, int, int) { return *can = 0, 0; }
