@@ -373,9 +373,11 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         key.has_cell = atoms.cell != nullptr;
         if (atoms.cell) std::copy_n(atoms.cell, 9, key.cell.begin());
         key.periodic = atoms.periodic;
-        if (key == key_) return;
+        const bool same_place = was_on_device_ == on_device();
+        was_on_device_ = on_device();
+        if (key == key_ && same_place) return;
         // Arrays of the caller are compared with where atoms were by a kernel that knows no strain.
-        if (!on_device() && key.has_cell && key.same_but_cell(key_) &&
+        if (!on_device() && same_place && key.has_cell && key.same_but_cell(key_) &&
             list_.deform(atoms.cell, atoms.periodic)) {
             key_ = key;
             return;
@@ -575,6 +577,7 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
     const double* caller_positions_ = nullptr;  // on the device
     std::int64_t num_types_ = -1;  // on the device, the same as in types_
     bool repeating_ = false;
+    bool was_on_device_ = false;  // the arrays of the last whole system
     bool handed_over_ = false;  // the last step's flags are still to be looked at
     std::int64_t ahead_ = 0;  // atoms of the next stage that are done
     ListKey given_;
