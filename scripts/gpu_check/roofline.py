@@ -54,8 +54,7 @@ def counts(config, listed: float, edges: float) -> dict[str, dict[str, float]]:
 
     per_stage = {name: fma for name, (fma, _) in stages(config, listed, edges).items()}
     above = config.num_layers > 1
-    m, k, c, h = (config.max_rank + 1) ** 2, config.num_radial, config.num_channels, 0
-    width = config.exchange_width
+    m, k, width = (config.max_rank + 1) ** 2, config.num_radial, config.exchange_width
     sums = 4 * m * k  # of layer 0
     # index, shift and, of a neighbor, place and type
     entry, gather = 8 * listed, 28 * listed
@@ -64,14 +63,20 @@ def counts(config, listed: float, edges: float) -> dict[str, dict[str, float]]:
     one_pass = per_stage["neighbors"] / passes
     adjoint = ["readout adjoint", "contraction adjoint", "products adjoint", "mixing adjoint"]
     block = ["mixing", "products", "contraction", "readout", "send", *adjoint]
-    h = config.num_hidden if above else 0
-    kept = (2 * sums + 2 * 4 * m * c) if above else 0
+    depth = hidden = 0  # bytes of the sums above layer 0, and of what an atom keeps
+    if above:
+        vectors = config.num_message_vectors
+        sent = config.num_message_scalars + vectors
+        sides = (8 if config.max_rank >= 2 else 3) * vectors
+        rank = (config.message_rank + 1) ** 2
+        depth = 4 * (rank * sent + sides) * config.num_message_radial
+        hidden = 4 * config.num_hidden
     found = {
         "MomentsForward": (per_stage["moments"] + one_pass, entry + own + sums, gather),
         "AtomBlock": (
             sum(per_stage[name] for name in block),
-            # sums in, their adjoints out; what layers keep for the way back
-            2 * sums + 2 * kept + (16 * h + 12 * width if above else 0),
+            # Sums in and their adjoints out; above, those of layer 0 come in and out twice more.
+            (6 if above else 2) * sums + 2 * depth + 4 * hidden + (12 * width if above else 0),
             0.0,
         ),
         "MomentsBackward": (
@@ -81,7 +86,6 @@ def counts(config, listed: float, edges: float) -> dict[str, dict[str, float]]:
         ),
     }
     if above:
-        depth = 4 * ((config.message_rank + 1) ** 2 * (width // 2) * config.num_message_radial)
         feature = 4 * width
         found["MessagesForward"] = (
             per_stage["messages"] + one_pass,
