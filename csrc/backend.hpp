@@ -91,6 +91,7 @@ struct BackendOptions {
     // What cannot be computed again is kept in any case.
     std::uint64_t memory_limit = std::uint64_t{704} << 20;
     std::vector<int> active_types;  // ascending, never empty; no other type will appear
+    bool training = false;          // parameters will change, and Outputs ask for them
 };
 
 struct BackendInfo {
@@ -157,7 +158,7 @@ class Backend {
     virtual std::uint64_t list_revision() const { return 0; }
     virtual void count_neighbors(std::vector<std::int64_t>&) {}
 
-    // For training.  Whether Outputs may ask for parameters and give seeds ...
+    // Whether Outputs may ask for parameters and give seeds, where BackendOptions::training ...
     virtual bool has_parameter_gradient() const { return false; }
     // ... and what to do after the model's parameters changed: folds and tabulates anew.
     virtual void parameters_changed() {}

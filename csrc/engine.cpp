@@ -114,7 +114,7 @@ BackendChoice choose_backend(const Model& model, const EngineOptions& options) {
     }
     chosen.skin = options.skin < 0 ? kDefaultSkin : options.skin;
     const BackendEntry& entry = find_backend(name);
-    return {entry.name, entry.make, entry.prepare_training, chosen};
+    return {entry.name, entry.make, chosen};
 }
 
 Engine::Engine(const Model& model, const EngineOptions& options)

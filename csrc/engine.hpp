@@ -31,7 +31,6 @@ struct EngineOptions {
 struct BackendChoice {
     const char* name;
     MakeBackend make;
-    void (*prepare_training)(Model&, Precision);
     BackendOptions options;
 };
 BackendChoice choose_backend(const Model& model, const EngineOptions& options);

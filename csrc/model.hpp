@@ -61,9 +61,6 @@ struct RadialNetwork {
     std::vector<double> hidden_weight;  // (W, W)
     std::vector<double> hidden_bias;    // (W)
     std::vector<double> output_weight;  // (W, K), above layer 0 (W, Kr)
-    // Training may tabulate: g_k, its slope and curvature at uniform knots from 0 to the cutoff,
-    // (T, T, intervals + 1, 3, K).  Then these are the parameters, not those above.
-    std::vector<double> knots;
 };
 
 // B^c = sum over paths of weight * K^abc(A^a, A^b);  D^l = B^l mixing^l + skip^l * A^l

@@ -2,8 +2,7 @@
 // The parameters that training changes, by name and as one vector; gradients have the same shape.
 //
 // Names are those of the tensors in the model file; the order is that of for_each_parameter:
-// layer after layer.  A backend that tabulates the radial functions in training has their knots as
-// parameters, "radial.<layer>.knots", in the place of the network that gives them.  Reference energies, the energy scale, the scales of the invariants and the
+// layer after layer.  Reference energies, the energy scale, the scales of the invariants and the
 // radii of the repulsion are constants of the data and not among them.
 #ifndef CAMLIP_PARAMETERS_HPP
 #define CAMLIP_PARAMETERS_HPP
@@ -26,14 +25,11 @@ void for_each_parameter(Layers& layers, Body body) {
         const auto visit = [&body](const std::string& name, auto& values) {
             if (!values.empty()) body(name, values);
         };
-        visit("radial" + n + ".knots", layer.radial.knots);
-        if (layer.radial.knots.empty()) {
-            visit("radial" + n + ".bessel_weight", layer.radial.bessel_weight);
-            visit("radial" + n + ".pair_bias", layer.radial.pair_bias);
-            visit("radial" + n + ".hidden_weight", layer.radial.hidden_weight);
-            visit("radial" + n + ".hidden_bias", layer.radial.hidden_bias);
-            visit("radial" + n + ".output_weight", layer.radial.output_weight);
-        }
+        visit("radial" + n + ".bessel_weight", layer.radial.bessel_weight);
+        visit("radial" + n + ".pair_bias", layer.radial.pair_bias);
+        visit("radial" + n + ".hidden_weight", layer.radial.hidden_weight);
+        visit("radial" + n + ".hidden_bias", layer.radial.hidden_bias);
+        visit("radial" + n + ".output_weight", layer.radial.output_weight);
         visit("mixing" + n, layer.mixing);
         visit("transverse_mixing" + n, layer.transverse_mixing);
         visit("skip" + n, layer.skip);

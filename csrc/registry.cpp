@@ -22,10 +22,10 @@ constexpr struct {
 // In the order in which "auto" prefers them.
 constexpr BackendEntry kBackends[] = {
 #ifdef CAMLIP_HAVE_CPU
-    {"cpu", make_cpu_backend, tabulate_radial_functions},
+    {"cpu", make_cpu_backend},
 #endif
-    {"reference", make_reference_backend, nullptr},
-    {"cuda", make_cuda_backend, nullptr},
+    {"reference", make_reference_backend},
+    {"cuda", make_cuda_backend},
 };
 
 }  // namespace

@@ -13,8 +13,6 @@ namespace camlip {
 struct BackendEntry {
     const char* name;
     MakeBackend make;
-    // What training changes about the model before it makes the backend, or nullptr.
-    void (*prepare_training)(Model&, Precision);
 };
 
 // Throws BackendError for an architecture that is not built in.

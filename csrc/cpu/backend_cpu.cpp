@@ -33,7 +33,7 @@ class CpuBackend final : public Backend {
           num_threads_(options.num_threads > 0 ? options.num_threads : omp_get_max_threads()),
           model_(model),
           active_types_(options.active_types),
-          folded_(model, options.active_types, kernels_, num_threads_),
+          folded_(model, options.active_types, kernels_, num_threads_, options.training),
           p_(folded_.parameters()),
           last_(p_.num_layers - 1),
           memory_limit_(static_cast<std::size_t>(options.memory_limit)),
@@ -112,9 +112,7 @@ class CpuBackend final : public Backend {
 
     bool has_parameter_gradient() const override { return true; }
 
-    void parameters_changed() override {
-        folded_ = FoldedModel<T>(model_, active_types_, kernels_, num_threads_);
-    }
+    void parameters_changed() override { folded_.refold(model_); }
 
     BackendInfo info() const override {
         BackendInfo info;
@@ -187,7 +185,13 @@ class CpuBackend final : public Backend {
             }
         }
         for (std::size_t t = 1; t < gradients_.size(); ++t) gradients_[0].add(gradients_[t]);
-        gradients_[0].unfold(model_, p_, active_types_, *outputs_.parameters);
+        gradients_[0].unfold(model_, p_, *outputs_.parameters);
+        for (int layer = 0; layer < p_.num_layers; ++layer) {
+            folded_.networks().backward(
+                layer, active_types_, gradients_[0].data.layers[layer].knots,
+                p_.layers[layer].radial_stride,
+                (*outputs_.parameters)[static_cast<std::size_t>(layer)].radial);
+        }
     }
 
     void add_energies() {

@@ -11,9 +11,6 @@ namespace camlip {
 
 std::unique_ptr<Backend> make_cpu_backend(const Model& model, const BackendOptions& options);
 
-// For training: gives every layer the knots of its radial functions.
-void tabulate_radial_functions(Model& model, Precision precision);
-
 }  // namespace camlip
 
 #endif

@@ -24,13 +24,9 @@ std::size_t size_of(long count) { return static_cast<std::size_t>(count); }
 }  // namespace
 
 template <class T>
-void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& active_types,
-                                 const SeriesKernels& kernels, int num_threads) {
+void FoldedModel<T>::fill_tables(const Model& model) {
     Parameters<T>& p = parameters_;
-    if (!model.layers[0].radial.knots.empty()) {
-        fill_training_tables(model, active_types);
-        return;
-    }
+    const SeriesKernels& kernels = kernels_->series;
     const Resolution goal = sizeof(T) == 4 ? kMixedResolution : kDoubleResolution;
     p.table_degree = 2 * goal.order + 1;
     const auto size = [&](int layer) {
@@ -45,8 +41,8 @@ void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& act
         check = std::make_unique<RadialCheck>(model, kernels, goal.order, intervals);
     };
     const auto fill = [&](int layer, int pair, T* table) {
-        const int a = active_types[size_of(pair / p.num_active)];
-        const int b = active_types[size_of(pair % p.num_active)];
+        const int a = active_types_[size_of(pair / p.num_active)];
+        const int b = active_types_[size_of(pair % p.num_active)];
         const int stride = p.layers[layer].radial_stride;
         std::vector<double> series;
         knots->evaluate(layer, a, b, series);
@@ -72,7 +68,7 @@ void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& act
         T* const table = room(size_of(pairs) * size(layer));
         p.layers[layer].radial_table = table;
         RadialError error;
-#pragma omp parallel for schedule(dynamic) num_threads(num_threads)
+#pragma omp parallel for schedule(dynamic) num_threads(num_threads_)
         for (int pair = 0; pair < pairs; ++pair) {
             const RadialError one = fill(layer, pair, table + size_of(pair) * size(layer));
 #pragma omp critical(camlip_radial_table)
@@ -86,23 +82,31 @@ void FoldedModel<T>::fill_tables(const Model& model, const std::vector<int>& act
 }
 
 template <class T>
-void FoldedModel<T>::fill_training_tables(const Model& model,
-                                          const std::vector<int>& active_types) {
+void FoldedModel<T>::fill_training_tables() {
     Parameters<T>& p = parameters_;
     p.table_degree = 5;
-    p.num_intervals = num_training_intervals(model);
+    const int pairs = p.num_active * p.num_active;
     for (int layer = 0; layer < p.num_layers; ++layer) {
-        const int stride = p.layers[layer].radial_stride;
-        T* table = room(size_of(p.num_active * p.num_active) * size_of(p.num_intervals) * 6 *
-                        size_of(stride));
+        const int stride = p.layers[layer].radial_stride,
+                  knots_stride = knots_->radial_stride(layer);
+        const std::size_t size = size_of(p.num_intervals * 6L * stride);
+        T* const table = room(size_of(pairs) * size);
         p.layers[layer].radial_table = table;
-        fill_training_table<T>(model, layer, active_types, stride, table);
+#pragma omp parallel for schedule(static) num_threads(num_threads_)
+        for (int pair = 0; pair < pairs; ++pair) {
+            const int a = active_types_[size_of(pair / p.num_active)];
+            const int b = active_types_[size_of(pair % p.num_active)];
+            std::vector<double> knots(size_of((p.num_intervals + 1L) * 3 * knots_stride));
+            knots_->forward(layer, a * p.num_types + b, knots.data());
+            fill_training_table<T>(p.num_intervals, p.layers[layer].num_radial, knots_stride,
+                                   knots.data(), stride, table + size_of(pair) * size);
+        }
     }
 }
 
-template void FoldedModel<float>::fill_tables(const Model&, const std::vector<int>&,
-                                              const SeriesKernels&, int);
-template void FoldedModel<double>::fill_tables(const Model&, const std::vector<int>&,
-                                               const SeriesKernels&, int);
+template void FoldedModel<float>::fill_tables(const Model&);
+template void FoldedModel<double>::fill_tables(const Model&);
+template void FoldedModel<float>::fill_training_tables();
+template void FoldedModel<double>::fill_training_tables();
 
 }  // namespace camlip::cpu

@@ -88,13 +88,11 @@ void GradientMemory<T>::add(const GradientMemory& other) {
 
 template <class T>
 void GradientMemory<T>::unfold(const Model& model, const Parameters<T>& p,
-                               const std::vector<int>& active_types,
                                std::vector<Layer>& gradient) const {
     for (int n = 0; n < p.num_layers; ++n) {
         Layer& out = gradient[static_cast<std::size_t>(n)];
         unfold_moments(model, p, n, gradient);
         unfold_block(model, p, n, out);
-        unfold_knots(model, p, active_types, n, out);
     }
 }
 
@@ -177,25 +175,6 @@ void GradientMemory<T>::unfold_block(const Model& model, const Parameters<T>& p,
     if (layer + 1 == p.num_layers) return;
     add_matrix(total(g.message), H, p.num_sent, p.sent_stride, out.message.weight.data());
     add_matrix(total(g.vector), C, p.num_vectors, p.vector_stride, out.message.vector.data());
-}
-
-template <class T>
-void GradientMemory<T>::unfold_knots(const Model& model, const Parameters<T>& p,
-                                     const std::vector<int>& active_types, int layer,
-                                     Layer& out) const {
-    const long K = p.layers[layer].num_radial, stride = p.layers[layer].radial_stride;
-    const long knots = p.num_intervals + 1L;
-    const double h = p.cutoff / p.num_intervals, factors[3] = {1, h, h * h};
-    const double* from = data.layers[layer].knots;
-    for (const int a : active_types) {
-        for (const int b : active_types) {
-            const long pair = static_cast<long>(a) * model.num_types() + b;
-            double* to = &out.radial.knots[static_cast<std::size_t>(pair * knots * 3 * K)];
-            for (long row = 0; row < 3 * knots; ++row, from += stride) {
-                add_matrix(from, 1, K, stride, to + row * K, factors[row % 3]);
-            }
-        }
-    }
 }
 
 template class GradientMemory<float>;

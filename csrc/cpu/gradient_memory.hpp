@@ -19,9 +19,8 @@ class GradientMemory {
     // All sums are zero afterwards.
     void begin(const Parameters<T>& p);
     void add(const GradientMemory& other);  // its totals
-    // Adds the totals to the gradient, whose layers have knots.
-    void unfold(const Model& model, const Parameters<T>& p, const std::vector<int>& active_types,
-                std::vector<Layer>& gradient) const;
+    // Adds the totals to the gradient, but for those of the knots.
+    void unfold(const Model& model, const Parameters<T>& p, std::vector<Layer>& gradient) const;
     std::size_t bytes() const { return arena_.bytes(); }
 
     GradientData<T> data{};
@@ -31,8 +30,6 @@ class GradientMemory {
     void unfold_moments(const Model& model, const Parameters<T>& p, int layer,
                         std::vector<Layer>& gradient) const;
     void unfold_block(const Model& model, const Parameters<T>& p, int layer, Layer& out) const;
-    void unfold_knots(const Model& model, const Parameters<T>& p,
-                      const std::vector<int>& active_types, int layer, Layer& out) const;
     const double* total(const T* sum) const { return data.totals + (sum - data.sums); }
 
     Arena arena_;

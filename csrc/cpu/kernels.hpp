@@ -179,6 +179,23 @@ struct SeriesKernels {
                      double* y);
 };
 
+// The radial network of one pair at up to kKnotBatch knots of a training table, with slopes and
+// curvatures by t; matrices are padded to whole vectors, with zeros in the weights.
+constexpr int kKnotBatch = 16;
+
+template <class T>
+struct KnotJob {
+    int count, num_bessel, width, width_stride, num_radial, radial_stride;
+    const T *basis, *factor;  // (3, count, num_bessel), (3, count)
+    const T *bessel_weight, *pair_bias;  // (num_bessel, ...), (...): rows of width_stride
+    const T *hidden_weight, *hidden_weight_t, *hidden_bias;  // (width, ...), (...)
+    const T *output_weight, *output_weight_t;  // (width, radial_stride), (num_radial, ...)
+    T *first, *second, *active1, *active2, *output;  // scratch, (3, count, stride)
+    T* knots;  // (count, 3, radial_stride): the result, or its adjoint
+    // Added to, of the shapes of the weights
+    T *bessel_weight_bar, *pair_bias_bar, *hidden_weight_bar, *hidden_bias_bar, *output_weight_bar;
+};
+
 // Stages of one block of atoms; all of them leave sums over atoms in the scratch of the thread.
 template <class T>
 struct Kernels {
@@ -193,6 +210,8 @@ struct Kernels {
     void (*turn)(const Parameters<T>&, const Job<T>&, Scratch<T>&, int layer, std::int64_t block);
     // For training: adds what is left of the sums of a layer to its totals.
     void (*flush_gradient)(GradientData<T>&, int layer, bool always);
+    void (*knots_forward)(const KnotJob<T>&);
+    void (*knots_backward)(const KnotJob<T>&);
     SeriesKernels series;  // for radial tables
 };
 

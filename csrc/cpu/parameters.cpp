@@ -17,15 +17,39 @@ int padded(int size, int lanes) { return (size + lanes - 1) / lanes * lanes; }
 
 template <class T>
 FoldedModel<T>::FoldedModel(const Model& model, const std::vector<int>& active_types,
-                            const Kernels<T>& kernels, int num_threads) {
-    const int lanes = kernels.lanes;
-    fold_sizes(model, active_types, lanes);
+                            const Kernels<T>& kernels, int num_threads, bool training)
+    : active_types_(active_types), kernels_(&kernels), num_threads_(num_threads) {
+    fold_sizes(model, active_types, kernels.lanes);
+    if (training) {
+        const int intervals = num_training_intervals(model.config, sizeof(T) == 4);
+        knots_ = std::make_unique<KnotNetworks<double>>(model, choose_kernels<double>(kernels.name),
+                                                        intervals, num_threads);
+        networks_ = std::make_unique<KnotNetworks<T>>(model, kernels, intervals, num_threads);
+        parameters_.num_intervals = intervals;
+    }
+    fold(model);
+}
+
+template <class T>
+void FoldedModel<T>::fold(const Model& model) {
+    next_ = 0;
     for (int n = 0; n < model.config.num_layers; ++n) {
-        fold_mixing(model, n, lanes);
+        fold_mixing(model, n, kernels_->lanes);
         fold_contraction(model, n);
         fold_readout(model, n, lanes);
     }
-    fill_tables(model, active_types, kernels.series, num_threads);
+    if (networks_) {
+        fill_training_tables();
+    } else {
+        fill_tables(model);
+    }
+}
+
+template <class T>
+void FoldedModel<T>::refold(const Model& model) {
+    knots_->load(model);
+    networks_->load(model);
+    fold(model);
 }
 
 template <class T>
@@ -37,11 +61,14 @@ std::size_t FoldedModel<T>::bytes() const {
 
 template <class T>
 T* FoldedModel<T>::room(std::size_t count) {
-    T* pointer = nullptr;
-    arrays_.emplace_back();
-    arrays_.back().add(pointer, count);
-    arrays_.back().allocate();
-    return pointer;
+    if (next_ == places_.size()) {
+        T* pointer = nullptr;
+        arrays_.emplace_back();
+        arrays_.back().add(pointer, count);
+        arrays_.back().allocate();
+        places_.push_back(pointer);
+    }
+    return places_[next_++];
 }
 
 template <class T>
@@ -58,14 +85,14 @@ const T* FoldedModel<T>::place(const double* values, int rows, int columns, int 
 
 template <class T>
 const T* FoldedModel<T>::place_transposed(const double* values, int rows, int columns, int stride) {
-    std::vector<double> turned(size_of(rows) * size_of(columns));
-    for (int r = 0; r < rows; ++r) {
-        for (int c = 0; c < columns; ++c) {
-            turned[size_of(c) * size_of(rows) + size_of(r)] =
-                values[size_of(r) * size_of(columns) + size_of(c)];
+    T* out = room(size_of(columns) * size_of(stride));
+    for (int c = 0; c < columns; ++c) {
+        for (int r = 0; r < rows; ++r) {
+            out[size_of(c) * size_of(stride) + size_of(r)] =
+                static_cast<T>(values[size_of(r) * size_of(columns) + size_of(c)]);
         }
     }
-    return place(turned.data(), columns, rows, stride);
+    return out;
 }
 
 template <class T>
@@ -143,7 +170,7 @@ void FoldedModel<T>::fold_mixing(const Model& model, int index, int lanes) {
     layer.radial_stride = padded(layer.num_radial, index > 0 ? std::max(lanes, 4) : lanes);
     // Half a vector where that is enough: tables of half the size.
     const bool half = index > 0 && lanes >= 8 && layer.num_radial <= lanes / 2 &&
-                      from.radial.knots.empty();  // the gradient reads whole vectors
+                      !networks_;  // the gradient reads whole vectors
     if (half) layer.radial_stride = lanes / 2;
     const int kr = layer.num_radial;
     std::vector<double> rows[4];

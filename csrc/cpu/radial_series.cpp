@@ -15,8 +15,9 @@ constexpr int kPoints = kSeriesPoints;
 
 std::size_t size_of(long count) { return static_cast<std::size_t>(count); }
 
-// Taylor coefficients by x of sqrt(2) sin(q x) / (pi x), q = n pi; where x is small from its
-// series about 0, for the recurrence divides by x.
+}  // namespace
+
+// Where x is small from its series about 0, for the recurrence divides by x.
 void bessel_series(int n, double x, int order, double* out) {
     const double q = n * kPi, factor = std::sqrt(2.0) / kPi;
     if (q * x < 1) {
@@ -38,7 +39,6 @@ void bessel_series(int n, double x, int order, double* out) {
     }
 }
 
-// The same of the envelope 1 - 28 x^6 + 48 x^7 - 21 x^8, which ends at x = 1 with three zeros.
 void envelope_series(double x, int order, double* out) {
     for (int i = 0; i <= order; ++i) {
         out[i] = i == 0 ? 1 : 0;
@@ -49,8 +49,6 @@ void envelope_series(double x, int order, double* out) {
         if (x >= 1 && i < 3) out[i] = 0;
     }
 }
-
-}  // namespace
 
 double binomial(int n, int k) {
     double value = 1;

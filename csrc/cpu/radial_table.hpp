@@ -19,6 +19,10 @@ namespace camlip::cpu {
 
 // n over k; n may be negative.
 double binomial(int n, int k);
+// Taylor coefficients by x, up to `order`, of sqrt(2) sin(n pi x) / (pi x) and of the envelope
+// 1 - 28 x^6 + 48 x^7 - 21 x^8, which ends at x = 1 with three zeros.
+void bessel_series(int n, double x, int order, double* out);
+void envelope_series(double x, int order, double* out);
 
 // At fixed points, for all layers and pairs of a model, which must outlive it.
 class RadialSeries {

@@ -5,6 +5,7 @@
 
 #include "cpu/atom_block.hpp"
 #include "cpu/compact.hpp"
+#include "cpu/knot_network.hpp"
 #include "cpu/messages_adjoint.hpp"
 #include "cpu/moments.hpp"
 #include "cpu/radial_series.hpp"
@@ -276,6 +277,8 @@ const Kernels<T>& kernels() {
                                       backward<T>,
                                       turn<T>,
                                       flush_gradient<T>,
+                                      knots_forward<T>,
+                                      knots_backward<T>,
                                       {radial_series, multiply_columns}};
     return table;
 }

@@ -1,78 +1,257 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/training_tables.hpp"
 
+#include <omp.h>
+
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
-#include "cpu/backend_cpu.hpp"
 #include "cpu/radial_table.hpp"
 
-namespace camlip {
+namespace camlip::cpu {
+namespace {
 
-void tabulate_radial_functions(Model& model, Precision precision) {
-    // At the highest frequency, num_bessel pi / cutoff, 8 intervals span half a wave: then the
-    // table is off by 1e-8 of the values and 1e-6 of the slopes, or 1e-12 and 1e-9.
-    const int coarse = std::max(64, 8 * model.config.num_bessel);
-    const int intervals = precision == Precision::kMixed ? coarse : 4 * coarse;
-    const double h = model.config.cutoff / intervals, unit[3] = {1, 1 / h, 2 / (h * h)};
-    const cpu::RadialSeries series(model, cpu::choose_kernels<double>("auto").series, 2,
-                                   1.0 / intervals, cpu::table_knots(intervals));
-    std::vector<double> pair;
-    for (int layer = 0; layer < model.config.num_layers; ++layer) {
-        std::vector<double>& knots = model.layers[static_cast<std::size_t>(layer)].radial.knots;
-        const auto radial = static_cast<std::size_t>(model.config.num_radial_of(layer));
-        knots.clear();
-        for (int a = 0; a < model.num_types(); ++a) {
-            for (int b = 0; b < model.num_types(); ++b) {
-                series.evaluate(layer, a, b, pair);
-                for (std::size_t n = 0; n < pair.size(); ++n) {
-                    knots.push_back(pair[n] * unit[n / radial % 3]);
-                }
-            }
+std::size_t size_of(long count) { return static_cast<std::size_t>(count); }
+
+int padded(int size, int lanes) { return (size + lanes - 1) / lanes * lanes; }
+
+template <class U>
+void copy_rows(const double* from, int rows, int columns, int stride, U* to) {
+    for (long r = 0; r < rows; ++r) {
+        for (long c = 0; c < columns; ++c) {
+            to[r * stride + c] = static_cast<U>(from[r * columns + c]);
         }
     }
 }
 
-namespace cpu {
+template <class U>
+void copy_transposed(const double* from, int rows, int columns, int stride, U* to) {
+    for (long r = 0; r < rows; ++r) {
+        for (long c = 0; c < columns; ++c) {
+            to[c * stride + r] = static_cast<U>(from[r * columns + c]);
+        }
+    }
+}
 
-int num_training_intervals(const Model& model) {
-    const std::size_t rows = 3 * static_cast<std::size_t>(model.num_types() * model.num_types() *
-                                                          model.config.num_radial);
-    return static_cast<int>(model.layers[0].radial.knots.size() / rows) - 1;
+template <class U>
+void add_rows(const U* from, int rows, int columns, int stride, double* to) {
+    for (long r = 0; r < rows; ++r) {
+        for (long c = 0; c < columns; ++c) to[r * columns + c] += from[r * stride + c];
+    }
+}
+
+void add_to(const std::vector<double>& from, std::vector<double>& to) {
+    for (std::size_t n = 0; n < to.size(); ++n) to[n] += from[n];
+}
+
+RadialNetwork zeros_like(const RadialNetwork& network) {
+    const auto zeros = [](const std::vector<double>& like) {
+        return std::vector<double>(like.size(), 0.0);
+    };
+    return {zeros(network.bessel_weight), zeros(network.pair_bias), zeros(network.hidden_weight),
+            zeros(network.hidden_bias), zeros(network.output_weight)};
+}
+
+}  // namespace
+
+int num_training_intervals(const Config& config, bool mixed) {
+    // At the highest frequency, num_bessel pi / cutoff, 8 intervals span half a wave: then the
+    // table is off by 1e-8 of the values and 1e-6 of the slopes, or 1e-12 and 1e-9.
+    const int coarse = std::max(64, 8 * config.num_bessel);
+    return mixed ? coarse : 4 * coarse;
+}
+
+template <class U>
+KnotNetworks<U>::KnotNetworks(const Model& model, const Kernels<U>& kernels, int num_intervals,
+                              int num_threads)
+    : kernels_(kernels),
+      num_types_(model.num_types()),
+      num_bessel_(model.config.num_bessel),
+      width_(model.config.radial_width),
+      width_stride_(padded(width_, kernels.lanes)),
+      num_knots_(num_intervals + 1),
+      num_threads_(num_threads) {
+    const long rows = num_bessel_, ws = width_stride_;
+    layers_.resize(model.layers.size());
+    for (std::size_t n = 0; n < layers_.size(); ++n) {
+        LayerArrays& layer = layers_[n];
+        layer.num_radial = model.config.num_radial_of(static_cast<int>(n));
+        layer.stride = padded(layer.num_radial, kernels.lanes);
+        most_radial_ = std::max(most_radial_, layer.stride);
+        arena_.add(layer.bessel_weight, size_of(rows * ws));
+        arena_.add(layer.pair_bias, size_of(num_types_ * num_types_ * ws));
+        arena_.add(layer.hidden_weight, size_of(width_ * ws));
+        arena_.add(layer.hidden_weight_t, size_of(width_ * ws));
+        arena_.add(layer.hidden_bias, size_of(ws));
+        arena_.add(layer.output_weight, size_of(static_cast<long>(width_) * layer.stride));
+        arena_.add(layer.output_weight_t, size_of(layer.num_radial * ws));
+    }
+    arena_.allocate();
+    const double norm = 1 / std::sqrt(model.config.average_num_neighbors);
+    for (int first = 0; first < num_knots_; first += kKnotBatch) {
+        const int count = std::min(kKnotBatch, num_knots_ - first);
+        std::vector<U> basis(size_of(3 * count * rows)), factor(size_of(3 * count));
+        for (int knot = 0; knot < count; ++knot) {
+            const double x = static_cast<double>(first + knot) / num_intervals;
+            double scale[3] = {1, 1.0 / num_intervals, 2.0 / num_intervals / num_intervals};
+            double series[3];
+            for (int n = 0; n < num_bessel_; ++n) {
+                bessel_series(n + 1, x, 2, series);
+                for (int i = 0; i < 3; ++i) {
+                    basis[size_of((i * count + knot) * rows + n)] =
+                        static_cast<U>(scale[i] * series[i]);
+                }
+            }
+            envelope_series(x, 2, series);
+            for (int i = 0; i < 3; ++i) {
+                factor[size_of(i * count + knot)] = static_cast<U>(norm * scale[i] * series[i]);
+            }
+        }
+        basis_.insert(basis_.end(), basis.begin(), basis.end());
+        factor_.insert(factor_.end(), factor.begin(), factor.end());
+    }
+    load(model);
+}
+
+template <class U>
+void KnotNetworks<U>::load(const Model& model) {
+    for (std::size_t n = 0; n < layers_.size(); ++n) {
+        const RadialNetwork& from = model.layers[n].radial;
+        const LayerArrays& to = layers_[n];
+        const int w = width_, ws = width_stride_, k = to.num_radial;
+        copy_rows(from.bessel_weight.data(), num_bessel_, w, ws, to.bessel_weight);
+        copy_rows(from.pair_bias.data(), num_types_ * num_types_, w, ws, to.pair_bias);
+        copy_rows(from.hidden_weight.data(), w, w, ws, to.hidden_weight);
+        copy_transposed(from.hidden_weight.data(), w, w, ws, to.hidden_weight_t);
+        copy_rows(from.hidden_bias.data(), 1, w, ws, to.hidden_bias);
+        copy_rows(from.output_weight.data(), w, k, to.stride, to.output_weight);
+        copy_transposed(from.output_weight.data(), w, k, ws, to.output_weight_t);
+    }
+}
+
+template <class U>
+std::size_t KnotNetworks<U>::room() const {
+    return size_of(3L * kKnotBatch * (4 * width_stride_ + 2 * most_radial_) + kernels_.lanes);
+}
+
+template <class U>
+KnotJob<U> KnotNetworks<U>::job(int layer, int pair, int first, U* room) const {
+    const LayerArrays& from = layers_[size_of(layer)];
+    KnotJob<U> job{};
+    job.count = std::min(kKnotBatch, num_knots_ - first);
+    job.num_bessel = num_bessel_;
+    job.width = width_;
+    job.width_stride = width_stride_;
+    job.num_radial = from.num_radial;
+    job.radial_stride = from.stride;
+    job.basis = basis_.data() + size_of(3L * first * num_bessel_);
+    job.factor = factor_.data() + size_of(3L * first);
+    job.bessel_weight = from.bessel_weight;
+    job.pair_bias = from.pair_bias + size_of(static_cast<long>(pair) * width_stride_);
+    job.hidden_weight = from.hidden_weight;
+    job.hidden_weight_t = from.hidden_weight_t;
+    job.hidden_bias = from.hidden_bias;
+    job.output_weight = from.output_weight;
+    job.output_weight_t = from.output_weight_t;
+    const long size = 3L * kKnotBatch * width_stride_;
+    job.first = room;
+    job.second = room + size;
+    job.active1 = room + 2 * size;
+    job.active2 = room + 3 * size;
+    job.output = room + 4 * size;
+    job.knots = job.output + 3L * kKnotBatch * most_radial_;
+    return job;
+}
+
+template <class U>
+void KnotNetworks<U>::forward(int layer, int pair, U* knots) const {
+    std::vector<U> memory(room());
+    for (int first = 0; first < num_knots_; first += kKnotBatch) {
+        KnotJob<U> batch = job(layer, pair, first, memory.data());
+        batch.knots = knots + 3L * first * batch.radial_stride;
+        kernels_.knots_forward(batch);
+    }
+}
+
+template <class U>
+void KnotNetworks<U>::backward(int layer, const std::vector<int>& active, const double* knots_bar,
+                               int stride, RadialNetwork& gradient) const {
+    const int num_active = static_cast<int>(active.size()), ws = width_stride_;
+    const int batches = (num_knots_ + kKnotBatch - 1) / kKnotBatch;
+    const int radial = layers_[size_of(layer)].num_radial, rs = layers_[size_of(layer)].stride;
+    const long sums = static_cast<long>(num_bessel_ + width_ + 2) * ws + width_ * rs;
+    // Sums of the threads, added in order: the same result every time.
+    std::vector<RadialNetwork> others(size_of(num_threads_ - 1), zeros_like(gradient));
+#pragma omp parallel num_threads(num_threads_)
+    {
+        const int thread = omp_get_thread_num();
+        RadialNetwork& sum = thread == 0 ? gradient : others[size_of(thread - 1)];
+        std::vector<U> memory(room()), bars(size_of(sums));
+#pragma omp for schedule(static)
+        for (int item = 0; item < num_active * num_active * batches; ++item) {
+            const int at = item / batches, first = item % batches * kKnotBatch;
+            const int pair =
+                active[size_of(at / num_active)] * num_types_ + active[size_of(at % num_active)];
+            KnotJob<U> batch = job(layer, pair, first, memory.data());
+            const double* from =
+                knots_bar + (at * static_cast<long>(num_knots_) + first) * 3 * stride;
+            bool any = false;  // no edge is shorter than the atoms are wide
+            for (long row = 0; row < 3L * batch.count; ++row) {
+                for (long k = 0; k < rs; ++k) {
+                    const double value = k < radial ? from[row * stride + k] : 0.0;
+                    batch.knots[row * rs + k] = static_cast<U>(value);
+                    any = any || value != 0;
+                }
+            }
+            if (!any) continue;
+            std::fill(bars.begin(), bars.end(), U(0));
+            batch.bessel_weight_bar = bars.data();
+            batch.hidden_weight_bar = batch.bessel_weight_bar + static_cast<long>(num_bessel_) * ws;
+            batch.pair_bias_bar = batch.hidden_weight_bar + static_cast<long>(width_) * ws;
+            batch.hidden_bias_bar = batch.pair_bias_bar + ws;
+            batch.output_weight_bar = batch.hidden_bias_bar + ws;
+            kernels_.knots_backward(batch);
+            add_rows(batch.bessel_weight_bar, num_bessel_, width_, ws, sum.bessel_weight.data());
+            add_rows(batch.pair_bias_bar, 1, width_, ws,
+                     sum.pair_bias.data() + static_cast<long>(pair) * width_);
+            add_rows(batch.hidden_weight_bar, width_, width_, ws, sum.hidden_weight.data());
+            add_rows(batch.hidden_bias_bar, 1, width_, ws, sum.hidden_bias.data());
+            add_rows(batch.output_weight_bar, width_, radial, rs, sum.output_weight.data());
+        }
+    }
+    for (const RadialNetwork& other : others) {
+        add_to(other.bessel_weight, gradient.bessel_weight);
+        add_to(other.pair_bias, gradient.pair_bias);
+        add_to(other.hidden_weight, gradient.hidden_weight);
+        add_to(other.hidden_bias, gradient.hidden_bias);
+        add_to(other.output_weight, gradient.output_weight);
+    }
 }
 
 template <class T>
-void fill_training_table(const Model& model, int layer, const std::vector<int>& active_types,
+void fill_training_table(int num_intervals, int num_radial, int knots_stride, const double* knots,
                          int stride, T* table) {
-    const int intervals = num_training_intervals(model), K = model.config.num_radial_of(layer);
-    const double h = model.config.cutoff / intervals;
-    const double* knots = model.layers[static_cast<std::size_t>(layer)].radial.knots.data();
-    for (const int a : active_types) {
-        for (const int b : active_types) {
-            const double* left = knots + (a * model.num_types() + b) * (intervals + 1L) * 3 * K;
-            for (int n = 0; n < intervals; ++n, left += 3 * K, table += 6 * stride) {
-                for (int k = 0; k < K; ++k) {
-                    const double* right = left + 3 * K;
-                    const double d0 = left[K + k] * h, d1 = right[K + k] * h;
-                    const double s0 = left[2 * K + k] * h * h, s1 = right[2 * K + k] * h * h;
-                    const double step = right[k] - left[k];
-                    T* c = table + k;
-                    c[0] = static_cast<T>(left[k]);
-                    c[stride] = static_cast<T>(d0);
-                    c[2 * stride] = static_cast<T>(0.5 * s0);
-                    c[3 * stride] =
-                        static_cast<T>(10 * step - 6 * d0 - 4 * d1 - 1.5 * s0 + 0.5 * s1);
-                    c[4 * stride] = static_cast<T>(-15 * step + 8 * d0 + 7 * d1 + 1.5 * s0 - s1);
-                    c[5 * stride] =
-                        static_cast<T>(6 * step - 3 * d0 - 3 * d1 - 0.5 * s0 + 0.5 * s1);
-                }
-            }
+    const long ks = knots_stride;
+    for (int n = 0; n < num_intervals; ++n, knots += 3 * ks, table += 6 * stride) {
+        for (int k = 0; k < num_radial; ++k) {
+            const double *left = knots + k, *right = left + 3 * ks;
+            const double d0 = left[ks], d1 = right[ks], s0 = left[2 * ks], s1 = right[2 * ks];
+            const double step = right[0] - left[0];
+            T* c = table + k;
+            c[0] = static_cast<T>(left[0]);
+            c[stride] = static_cast<T>(d0);
+            c[2 * stride] = static_cast<T>(0.5 * s0);
+            c[3 * stride] = static_cast<T>(10 * step - 6 * d0 - 4 * d1 - 1.5 * s0 + 0.5 * s1);
+            c[4 * stride] = static_cast<T>(-15 * step + 8 * d0 + 7 * d1 + 1.5 * s0 - s1);
+            c[5 * stride] = static_cast<T>(6 * step - 3 * d0 - 3 * d1 - 0.5 * s0 + 0.5 * s1);
         }
     }
 }
 
-template void fill_training_table<float>(const Model&, int, const std::vector<int>&, int, float*);
-template void fill_training_table<double>(const Model&, int, const std::vector<int>&, int, double*);
+template class KnotNetworks<float>;
+template class KnotNetworks<double>;
+template void fill_training_table(int, int, int, const double*, int, float*);
+template void fill_training_table(int, int, int, const double*, int, double*);
 
-}  // namespace cpu
-}  // namespace camlip
+}  // namespace camlip::cpu

@@ -26,9 +26,9 @@ class BatchExchange final : public Exchange {
 
 Trainer::Trainer(const Model& model, const EngineOptions& options)
     : model_(model), architecture_(find_architecture(model.architecture)) {
-    const BackendChoice chosen = choose_backend(model_, options);
+    BackendChoice chosen = choose_backend(model_, options);
     backend_name_ = chosen.name;
-    if (chosen.prepare_training) chosen.prepare_training(model_, chosen.options.precision);
+    chosen.options.training = true;
     backend_ = chosen.make(model_, chosen.options);
     if (!backend_->has_parameter_gradient())
         throw BackendError("training: backend '" + backend_name_ +

@@ -1,7 +1,6 @@
 """Radial functions: Bessel functions, a smooth cutoff and a small network per pair of elements."""
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -127,69 +126,3 @@ class RadialNetwork(nn.Module):
         hidden = nn.functional.silu(hidden)
         hidden = nn.functional.silu(torch.matmul(hidden, self.hidden_weight) + self.hidden_bias)
         return torch.matmul(hidden, self.output_weight) * (self.norm * envelope(x))[:, None]
-
-    def knots(self, num_intervals: int) -> Tensor:
-        """Values, slopes and curvatures by r at uniform knots from 0 to the cutoff.
-
-        Carried through the network side by side, for training by a table (docs/training.md).
-
-        Args:
-            num_intervals: number of knots less one.
-
-        Returns:
-            Shape (T * T, num_intervals + 1, 3, num_radial), differentiable.
-        """
-        dtype = self.bessel_weight.dtype
-        basis, factor = _knot_constants(num_intervals, self.num_bessel, self.norm)
-        first, d_first, dd_first = torch.matmul(basis.to(dtype), self.bessel_weight)
-        pairs = self.pair_bias().flatten(0, 1)[:, None]
-        jet = _silu_jet(first + pairs, d_first, dd_first)
-        value, slope, curvature = (torch.matmul(x, self.hidden_weight) for x in jet)
-        jet = _silu_jet(value + self.hidden_bias, slope, curvature)
-        value, slope, curvature = (torch.matmul(x, self.output_weight) for x in jet)
-        f, df, ddf = factor.to(dtype)[:, :, None]
-        c = self.cutoff
-        return torch.stack(
-            [
-                f * value,
-                (df * value + f * slope) / c,
-                (ddf * value + 2 * df * slope + f * curvature) / (c * c),
-            ],
-            dim=2,
-        )
-
-
-def _silu_jet(value: Tensor, slope: Tensor, curvature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """SiLU of a function given by its value and first and second derivative."""
-    s = torch.sigmoid(value)
-    active = value * s
-    rest = 1 - s
-    first = s + active * rest
-    second = s * rest * (2 + value * (1 - 2 * s))
-    return active, first * slope, second * slope * slope + first * curvature
-
-
-@lru_cache
-def _knot_constants(num_intervals: int, num_bessel: int, norm: float) -> tuple[Tensor, Tensor]:
-    """Bessel functions (3, knots, B) and the scaled envelope (3, knots), derivatives by x."""
-    x = torch.linspace(0, 1, num_intervals + 1, dtype=torch.float64)[:, None]
-    q = math.pi * torch.arange(1, num_bessel + 1, dtype=torch.float64)
-    # sin(q x) / x; at 0 its limit
-    inner = x.clamp(min=1e-3)
-    s, c = torch.sin(q * inner), torch.cos(q * inner)
-    limit = x == 0
-    value = torch.where(limit, q, s / inner)
-    slope = torch.where(limit, 0.0 * q, (q * inner * c - s) / inner**2)
-    curvature = (-((q * inner) ** 2) * s - 2 * q * inner * c + 2 * s) / inner**3
-    curvature = torch.where(limit, -(q**3) / 3, curvature)
-    basis = torch.stack([value, slope, curvature]) * (math.sqrt(2.0) / math.pi)
-    x = x[:, 0]
-    y = 1 - x
-    factor = torch.stack(
-        [
-            1 - x**6 * (28 - 48 * x + 21 * x * x),
-            -168 * x**5 * y * y,
-            -840 * x**4 * y * y + 336 * x**5 * y,
-        ]
-    )
-    return basis, norm * factor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -13,6 +14,7 @@ from camlip.errors import EngineError
 from camlip.models import CartesianMoments, evaluate
 from camlip.train.dataset import batches
 from camlip.train.evaluation import Predictor, TorchPredictor
+from camlip.train.loss import Loss, label_errors
 from camlip.train.schema import OptimizationConfig
 from camlip.train.setup import TrainingError
 
@@ -21,6 +23,37 @@ from camlip.train.setup import TrainingError
 ENGINE_ELEMENTS = 10
 
 Results = dict[str, Tensor]
+Errors = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class StepSums:
+    """What a step leaves for the log: sums over energies, forces and stresses, (3,) float64.
+
+    Attributes:
+        losses: ``Loss.sums``.
+        absolute: of the errors' sizes.
+        squares: of the errors' squares.
+        errors: gives the errors of :func:`camlip.train.loss.label_errors`, for a message.
+    """
+
+    losses: Tensor
+    absolute: Tensor
+    squares: Tensor
+    errors: Callable[[], Errors]
+
+    @classmethod
+    def of(cls, errors: Errors, losses: Tensor) -> StepSums:
+        """From the errors themselves."""
+        exact = [error.double() for error in errors]
+        return cls(
+            losses.double(),
+            torch.stack([error.abs().sum() for error in exact]),
+            torch.stack([error.square().sum() for error in exact]),
+            lambda: errors,
+        )
+
+
 Loader = Callable[[Sequence[list[int]]], Iterator[Batch]]
 
 
@@ -34,8 +67,26 @@ class Backend(Protocol):
         """A function from lists of indices to batches for :meth:`evaluate`."""
         ...
 
-    def evaluate(self, model: CartesianMoments, batch: Batch, forces: bool) -> Results:
-        """Results that can be differentiated by the parameters."""
+    def gradient(
+        self,
+        model: CartesianMoments,
+        batch: Batch,
+        loss: Loss,
+        counts: Tensor,
+        energy_factor: float,
+    ) -> StepSums:
+        """Add the gradient of the loss to that of the parameters.
+
+        Args:
+            model: with the parameters, whose gradients are tensors already.
+            batch: of the loader.
+            loss: what is differentiated: its ``combine`` of the sums of this batch.
+            counts: labels, of all processes together.
+            energy_factor: as for ``Loss.combine``.
+
+        Returns:
+            Sums for the log.
+        """
         ...
 
     def evaluator(self, model: CartesianMoments) -> Callable[[Batch], Results]:
@@ -69,9 +120,21 @@ class TorchBackend:
         """Batches in the precision of the model."""
         return lambda lists: batches(dataset, lists, self.device, self.dtype, self.workers)
 
-    def evaluate(self, model: CartesianMoments, batch: Batch, forces: bool) -> Results:
-        """Results with their graph."""
-        return evaluate(model, batch, forces=forces, training=True)
+    def gradient(
+        self,
+        model: CartesianMoments,
+        batch: Batch,
+        loss: Loss,
+        counts: Tensor,
+        energy_factor: float,
+    ) -> StepSums:
+        """By automatic differentiation, twice."""
+        results = evaluate(model, batch, forces=loss.needs_forces, training=True)
+        errors = label_errors(results, batch, model.reference_energies)
+        sums = loss.sums(errors, batch)
+        loss.combine(sums, counts, energy_factor).backward()
+        energy, forces, stress = (error.detach() for error in errors)
+        return StepSums.of((energy, forces, stress), sums.detach())
 
     def evaluator(self, model: CartesianMoments) -> Callable[[Batch], Results]:
         """Results without a graph."""

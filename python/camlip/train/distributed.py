@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
@@ -40,20 +39,6 @@ class Processes:
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
-
-    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace each gradient by its sum over the processes."""
-        if self.world_size == 1:
-            return
-        parameters = [p for p in parameters if p.numel() > 0]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        flat = torch.cat([g.reshape(-1) for g in gradients])
-        dist.all_reduce(flat)
-        start = 0
-        for parameter in parameters:
-            size = parameter.numel()
-            parameter.grad = flat[start : start + size].view_as(parameter)
-            start += size
 
     def wait(self) -> None:
         """Until all processes are here."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from camlip.train.flat import FlatParameters
+
 
 class ExponentialMovingAverage:
     r"""Average :math:`\bar w \leftarrow d\,\bar w + (1 - d)\,w` after each step.
@@ -18,20 +20,25 @@ class ExponentialMovingAverage:
     Args:
         model: its parameters are averaged; buffers are constants.
         decay: 0 keeps no memory: the average is the last weights.
+        flat: of the model, which takes the weights' place in memory otherwise.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, flat: FlatParameters | None = None) -> None:
         self.decay = decay
         self.names = [name for name, _ in model.named_parameters()]
         self.parameters = list(model.parameters())
-        self.averages = [p.detach().clone() for p in self.parameters]
+        flat = flat or FlatParameters(model)
+        self._current, self._average = flat.values, flat.values.clone()
+        views = dict(zip(map(id, flat.parameters), flat.views(self._average), strict=True))
+        self.averages = [
+            views[id(p)] if id(p) in views else p.detach().clone() for p in self.parameters
+        ]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the current weights in; ``step`` counts from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        current = [p.detach() for p in self.parameters]
-        torch._foreach_lerp_(self.averages, current, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+        self._average.lerp_(self._current, 1 - decay)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

@@ -13,7 +13,6 @@ Two evaluations give both terms, by the seeds c_s/2 -+ 1/(2 eps).
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from camlip.data import Batch
 from camlip.engine import Model
 from camlip.export import engine_block
 from camlip.models import CartesianMoments
+from camlip.train.packed import PackedLabels
 
 # Largest displacement of an atom in Angstrom: the error of the central difference grows with its
 # square, that of rounding with its inverse.
@@ -85,7 +85,6 @@ class EngineTrainer:
         self._handle = _engine.Trainer(twin._handle, backend, precision, threads, simd)
         tensors = self._handle.tensors()
         self._names = [name for name, _ in tensors[:-1]]
-        self._sizes = [b[1] - a[1] for a, b in itertools.pairwise(tensors)]
         self.num_parameters = tensors[-1][1]
         self.displacement = DISPLACEMENT[precision]
         self.precision = precision
@@ -93,35 +92,16 @@ class EngineTrainer:
         self.difference_error = 0.0
         self._loaded: Tensor | None = None
         self._warned = False
-        self._inside = torch.ones(self.num_parameters, dtype=torch.bool)
-        for (name, start), size in zip(tensors[:-1], self._sizes, strict=True):
-            if name.endswith(".knots"):
-                # The network is zero at the cutoff whatever its weights: that knot's gradient,
-                # which jumps when an edge is moved across the cutoff, reaches none of them.
-                shape = (model.num_types**2, self._num_knots(model, name, size), -1)
-                self._inside[start : start + size].view(shape)[:, -1] = False
-
-    @staticmethod
-    def _num_knots(model: CartesianMoments, name: str, size: int) -> int:
-        config, first = model.config, name.split(".")[1] == "0"
-        num_radial = config.num_radial if first else config.num_message_radial
-        return size // (3 * model.num_types**2 * num_radial)
 
     def tensors(self, model: CartesianMoments) -> list[Tensor]:
         """The parameters of a model as the engine has them, one after the other, differentiable."""
-        radial = [model.radial, *(cast(Any, layer).radial for layer in model.layers)]
         tensors = model.engine_tensors(detach=False)
-        for name, size in zip(self._names, self._sizes, strict=True):
-            if name.endswith(".knots"):
-                # A backend that tabulates: the network is differentiated here, at the knots.
-                network = radial[int(name.split(".")[1])]
-                tensors[name] = network.knots(self._num_knots(model, name, size) - 1)
         return [tensors[name] for name in self._names]
 
     def parameters(self, model: CartesianMoments) -> Tensor:
         """:meth:`tensors` as one vector without a graph, float64, (num_parameters,)."""
         with torch.no_grad():
-            return _flat(self.tensors(model))
+            return flatten(self.tensors(model))
 
     @staticmethod
     def join(parts: Sequence[Geometry]) -> Geometry:
@@ -145,6 +125,10 @@ class EngineTrainer:
             batch.edge_shifts.numpy(),
         )
 
+    def geometry(self, batch: Batch) -> Geometry:
+        """That of a batch, prepared now unless it is already."""
+        return batch.geometry if isinstance(batch, EngineBatch) else self.batch(batch)
+
     def evaluate(
         self,
         model: CartesianMoments,
@@ -163,7 +147,7 @@ class EngineTrainer:
         Returns:
             As :func:`camlip.models.evaluate`, in float64, without ``atomic_energies``.
         """
-        geometry = batch.geometry if isinstance(batch, EngineBatch) else self.batch(batch)
+        geometry = self.geometry(batch)
         if values is None:
             energy, force, virial = cast(
                 tuple[Tensor, Tensor, Tensor],
@@ -209,13 +193,13 @@ class EngineTrainer:
         def gradient(displacement: float) -> Tensor:
             point = _displaced(displacement, energy_bar, force_bar, virial_bar)
             if point is None:
-                return self.compute(geometry, Point(seeds=energy_bar), ["gradient"])["gradient"]
+                return self.seeded(energy_bar, geometry)
             return self.compute(self.twice(geometry), point, ["gradient"])["gradient"]
 
         found = gradient(self.displacement)
         if self.num_gradients % CHECKED_GRADIENTS == 0:
-            change = (gradient(self.displacement / 2) - found)[self._inside].norm()
-            size = float(found[self._inside].norm())
+            change = (gradient(self.displacement / 2) - found).norm()
+            size = float(found.norm())
             self.difference_error = float(change) / size if size > 0 else 0.0
             if self.difference_error > DIFFERENCE_LIMIT[self.precision] and not self._warned:
                 self._warned = True
@@ -229,6 +213,10 @@ class EngineTrainer:
                 )
         self.num_gradients += 1
         return found
+
+    def seeded(self, energy_bar: NDArray[np.float64], geometry: Geometry) -> Tensor:
+        """Gradient of a loss of energies alone, (num_parameters,)."""
+        return self.compute(geometry, Point(seeds=energy_bar), ["gradient"])["gradient"]
 
     def compute(self, batch: Geometry, point: Point, wanted: list[str]) -> dict[str, Tensor]:
         """Results of :meth:`evaluate` by name: energies, forces, virials, gradient."""
@@ -247,14 +235,11 @@ class EngineBatch(Batch):
 
     Attributes:
         geometry: positions and edges of the structures.
+        packed: the labels.
     """
 
     geometry: Geometry
-
-    @classmethod
-    def of(cls, labels: Batch, geometry: Geometry) -> EngineBatch:
-        """The batch of these labels and this geometry."""
-        return cls(**vars(labels), geometry=geometry)
+    packed: PackedLabels
 
 
 @dataclass(frozen=True)
@@ -272,8 +257,31 @@ class Point:
     seeds: NDArray[np.float64] | None = None
 
 
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors as one vector in float64, without a graph."""
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).double()
+
+
+def add_gradient(gradient: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Add to the gradients of the parameters what tensors made of them have as theirs."""
+    parts = gradient.split([tensor.numel() for tensor in tensors])
+    own: list[tuple[Tensor, Tensor]] = []
+    others: list[tuple[Tensor, Tensor]] = []
+    for tensor, part in zip(tensors, parts, strict=True):
+        if tensor.is_leaf and tensor.grad is not None:
+            own.append((tensor.grad, part.view(tensor.shape)))
+        else:
+            others.append((tensor, part.view(tensor.shape).to(tensor.dtype)))
+    with torch.no_grad():
+        torch._foreach_add_([to for to, _ in own], [part for _, part in own])  # pyright: ignore[reportPrivateImportUsage]
+    if others:
+        torch.autograd.backward([t for t, _ in others], [part for _, part in others])
+
+
+def unflatten(values: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """A vector as tensors of the shapes and the type of those given."""
+    parts = values.to(like[0].dtype).split([tensor.numel() for tensor in like])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]
 
 
 class EngineFunction(torch.autograd.Function):
@@ -285,8 +293,8 @@ class EngineFunction(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Evaluate at the positions of the batch."""
         ctx.trainer, ctx.geometry, ctx.forces = trainer, geometry, forces
-        ctx.shapes, ctx.dtype = [t.shape for t in tensors], tensors[0].dtype
-        ctx.values = _flat(tensors)
+        ctx.like = [torch.empty_like(t, device="meta") for t in tensors]
+        ctx.values = flatten(tensors)
         return trainer.results(ctx.values, geometry, forces)
 
     @staticmethod
@@ -300,11 +308,8 @@ class EngineFunction(torch.autograd.Function):
         if ctx.forces:
             gradient = trainer.difference(seeds, force_bar.numpy(), virial_bar.numpy(), geometry)
         else:
-            gradient = trainer.compute(geometry, Point(seeds=seeds), ["gradient"])["gradient"]
-        gradient = gradient.to(ctx.dtype)
-        parts = gradient.split([shape.numel() for shape in ctx.shapes])
-        found = [part.view(shape) for part, shape in zip(parts, ctx.shapes, strict=True)]
-        return None, None, None, *found
+            gradient = trainer.seeded(seeds, geometry)
+        return None, None, None, *unflatten(gradient, ctx.like)
 
 
 def _displaced(

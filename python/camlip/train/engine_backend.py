@@ -8,13 +8,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from camlip.data import AnyDataset, Batch, Item, collate
 from camlip.errors import NumericError
 from camlip.models import CartesianMoments
-from camlip.train.backends import Loader, Results
-from camlip.train.engine import EngineBatch, EngineTrainer, Geometry, engine_twin
+from camlip.train.backends import Loader, Results, StepSums
+from camlip.train.engine import (
+    EngineBatch,
+    EngineTrainer,
+    Geometry,
+    add_gradient,
+    engine_twin,
+    flatten,
+)
 from camlip.train.evaluation import EnginePredictor, Predictor
+from camlip.train.loss import Loss
+from camlip.train.packed import PackedLabels
 from camlip.train.setup import TrainingError
 
 # Structures stay prepared up to so many edges, 8 bytes each with what belongs to them.
@@ -34,17 +44,37 @@ class EngineBackend:
 
     def __init__(self, model: CartesianMoments, dtype: torch.dtype, threads: int) -> None:
         self.precision = "double" if dtype == torch.float64 else "mixed"
-        self.dtype, self.threads = dtype, threads
+        self.threads = threads
         self.trainer = EngineTrainer(model, "cpu", self.precision, threads)
         self.description = f"engine ({self.precision}, {threads} thread(s))"
 
     def loader(self, dataset: AnyDataset) -> Loader:
         """Batches of structures that are prepared once."""
-        return PackedStructures(dataset, self.trainer, self.dtype).batches
+        return PackedStructures(dataset, self.trainer).batches
 
-    def evaluate(self, model: CartesianMoments, batch: Batch, forces: bool) -> Results:
-        """Results with their graph."""
-        return self._rounded(self.trainer.evaluate(model, batch, forces))
+    @torch.no_grad()
+    def gradient(
+        self,
+        model: CartesianMoments,
+        batch: Batch,
+        loss: Loss,
+        counts: Tensor,
+        energy_factor: float,
+    ) -> StepSums:
+        """By a difference of first derivatives, along the derivative of the loss."""
+        trainer = self.trainer
+        assert isinstance(batch, EngineBatch)
+        with torch.enable_grad():
+            tensors = trainer.tensors(model)
+        predicted = trainer.results(flatten(tensors), batch.geometry, loss.needs_forces)
+        predictions = np.concatenate([part.numpy().reshape(-1) for part in predicted])
+        sums, bars = batch.packed.evaluate(predictions, loss, counts, energy_factor)
+        if loss.needs_forces:
+            found = trainer.difference(*bars, batch.geometry)
+        else:
+            found = trainer.seeded(bars[0], batch.geometry)
+        add_gradient(found, tensors)
+        return sums
 
     def evaluator(self, model: CartesianMoments) -> Callable[[Batch], Results]:
         """Results without a graph."""
@@ -52,17 +82,13 @@ class EngineBackend:
 
         def run(batch: Batch) -> Results:
             with torch.no_grad():
-                return self._rounded(self.trainer.evaluate(model, batch, values=values))
+                return self.trainer.evaluate(model, batch, values=values)
 
         return run
 
     def predictor(self, model: CartesianMoments) -> Predictor:
         """The engine that would run the exported model."""
         return EnginePredictor(engine_twin(model), self.precision, self.threads, "cpu")
-
-    def _rounded(self, results: Results) -> Results:
-        """As torch gives them: all but the total energies in the precision of the model."""
-        return {k: v if k == "energy" else v.to(self.dtype) for k, v in results.items()}
 
 
 class PackedStructures:
@@ -71,11 +97,10 @@ class PackedStructures:
     Args:
         dataset: with neighbor lists.
         trainer: whose batches they are for.
-        dtype: of the labels.
     """
 
-    def __init__(self, dataset: AnyDataset, trainer: EngineTrainer, dtype: torch.dtype) -> None:
-        self.dataset, self.trainer, self.dtype = dataset, trainer, dtype
+    def __init__(self, dataset: AnyDataset, trainer: EngineTrainer) -> None:
+        self.dataset, self.trainer = dataset, trainer
         self.keep = int(dataset.num_edges.sum()) <= KEPT_EDGES
         self._kept: dict[int, Geometry] = {}
         self._labels: Batch | None = None
@@ -99,8 +124,8 @@ class PackedStructures:
             labels = select(self._all_labels(), indices)
         else:
             items = [_without_edges(self.dataset[k]) for k in indices]
-            labels = collate(items).to(dtype=self.dtype)
-        return EngineBatch.of(labels, geometry)
+            labels = collate(items)
+        return EngineBatch(**vars(labels), geometry=geometry, packed=PackedLabels.of(labels))
 
     def _geometry(self, index: int) -> Geometry:
         if index in self._kept:
@@ -121,7 +146,7 @@ class PackedStructures:
     def _all_labels(self) -> Batch:
         if self._labels is None:
             items = [_without_edges(self.dataset[k]) for k in range(len(self.dataset))]
-            self._labels = collate(items).to(dtype=self.dtype)
+            self._labels = collate(items)
         return self._labels
 
 

@@ -35,6 +35,10 @@ class ErrorSums:
         self.values[:, :2] += torch.stack(sums).view(3, 2)
         self.values[:, 2] += counts
 
+    def add_sums(self, absolute: Tensor, squares: Tensor, counts: Tensor) -> None:
+        """Take in sums of errors and of squares that somebody else made, shape (3,) each."""
+        self.values += torch.stack([absolute, squares, counts], dim=1)
+
     def summary(self, prefix: str) -> dict[str, float]:
         """``{prefix}_energy_mae`` and so on, NaN where there is no label."""
         result = {}

@@ -21,13 +21,12 @@ from camlip.data import average_num_neighbors, collate, force_rms, reference_ene
 from camlip.models import CartesianMoments
 from camlip.train.checkpoint import build_model, read_checkpoint, set_dtype
 from camlip.train.dataset import Datasets
+from camlip.train.flat import FlatParameters
 from camlip.train.schema import OptimizationConfig, TrainConfig
 
 logger = logging.getLogger("camlip.train")
 
 ARCHITECTURE = "cartesian_moments"
-# What the optimizer may not shrink besides vectors: they are no matrices that multiply features.
-NOT_DECAYED = ("bias", "skip", "embedding", "contraction.weight")
 MEASURED_ATOMS = 1500
 # Keys that may differ when a run goes on; others only with a warning, or not at all.
 FREE_KEYS = (
@@ -234,19 +233,9 @@ def measure_scales(
     model.run(batch.edge_vectors(), batch.edge_index, batch.types, True)
 
 
-def is_matrix(name: str, parameter: torch.Tensor) -> bool:
-    """Whether a parameter multiplies features, rather than adding to them or selecting them."""
-    return parameter.ndim >= 2 and not name.endswith(NOT_DECAYED)
-
-
-def make_optimizer(model: nn.Module, options: OptimizationConfig) -> torch.optim.AdamW:
+def make_optimizer(flat: FlatParameters, options: OptimizationConfig) -> torch.optim.AdamW:
     """AdamW that shrinks matrices only."""
-    decayed, other = [], []
-    for name, parameter in model.named_parameters():
-        if parameter.numel() == 0 or not parameter.requires_grad:
-            continue
-        plain = not is_matrix(name, parameter)
-        (other if plain else decayed).append(parameter)
+    decayed, other = flat.groups
     groups = [
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": other, "weight_decay": 0.0},

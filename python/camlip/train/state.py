@@ -50,7 +50,7 @@ def capture(trainer: Trainer) -> dict[str, Any]:
         "model": trainer.model.describe(),
         "state": trainer.model.state_dict(),
         "ema": trainer.ema.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
+        "optimizer": trainer.flat.state_of(trainer.optimizer),
         "schedule": trainer.schedule.state_dict(),
         "progress": dataclasses.asdict(trainer.state),
         "running": {
@@ -71,7 +71,7 @@ def capture(trainer: Trainer) -> dict[str, Any]:
 def restore(trainer: Trainer, content: dict[str, Any]) -> None:
     """Take over everything but the weights of the model, which are there already."""
     trainer.ema.load_state_dict(content["ema"])
-    trainer.optimizer.load_state_dict(content["optimizer"])
+    trainer.flat.load_state(trainer.optimizer, content["optimizer"])
     trainer.schedule.load_state_dict(content["schedule"])
     trainer.state = State(**content["progress"])
     trainer.history = list(content["history"])

@@ -19,8 +19,9 @@ from camlip.train.dataset import Datasets, load_datasets
 from camlip.train.distributed import Processes, choose_device
 from camlip.train.ema import ExponentialMovingAverage
 from camlip.train.finetune.run import FineTuning
+from camlip.train.flat import FlatParameters
 from camlip.train.logging import CsvLog, ProgressBar, TensorBoardLog
-from camlip.train.loss import Loss, label_errors
+from camlip.train.loss import Loss
 from camlip.train.metrics import ErrorSums
 from camlip.train.schedule import Schedule
 from camlip.train.schema import TrainConfig
@@ -81,10 +82,10 @@ class Trainer:
             self.model = self.finetuning.make_model(self.datasets, content, self.device, self.dtype)
         self.backend = choose_backend(options, self.model, self.device, self.dtype)
         self._load = self.backend.loader(self.datasets.train)
-        self.ema = ExponentialMovingAverage(self.model, options.ema)
-        self.optimizer = setup.make_optimizer(self.model, options)
+        self.flat = FlatParameters(self.model)
+        self.ema = ExponentialMovingAverage(self.model, options.ema, self.flat)
+        self.optimizer = setup.make_optimizer(self.flat, options)
         setup.check_space(self.run_dir, self.model)
-        self.parameters = [p for p in self.model.parameters() if p.numel() > 0 and p.requires_grad]
         make_sampler = self.finetuning.sampler if self.finetuning else BatchSampler
         self.sampler = make_sampler(
             self.datasets.train,
@@ -202,43 +203,38 @@ class Trainer:
 
         if self.finetuning is not None:
             self.finetuning.enter(self.model, batch)
-        results = self.backend.evaluate(self.model, batch, self.loss.needs_forces)
-        errors = label_errors(results, batch, self.model.reference_energies)
-        sums = self.loss.sums(errors, batch)
-        loss = self.loss.combine(sums, counts, self._energy_factor())
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        processes.sum_gradients(self.parameters)
+        self.flat.begin()
+        found = self.backend.gradient(self.model, batch, self.loss, counts, self._energy_factor())
+        loss = float(self.loss.combine(found.losses, counts, self._energy_factor()))
+        processes.sum(self.flat.gradient)
+        self.flat.end()
         norm = self._clip()
         # One number tells whether anything in the batch, the loss or the gradient is not finite;
         # after the sum of the gradients it is so on all processes.
         if not math.isfinite(norm):
-            where = f"epoch {state.epoch + 1}, step {state.step + 1}, loss {float(loss.detach())}"
-            found = name_culprits(batch, errors, self.datasets.train.structures)
+            where = f"epoch {state.epoch + 1}, step {state.step + 1}, loss {loss}"
+            culprits = name_culprits(batch, found.errors(), self.datasets.train.structures)
             raise TrainingError(
-                f"loss or gradient is not finite ({where}): {found}; the weights before are in "
+                f"loss or gradient is not finite ({where}): {culprits}; the weights before are in "
                 f"'{self.run_dir / 'last.ckpt'}'; look at these structures with `camlip data`, or "
                 "lower train.lr"
             )
         self.optimizer.step()
         state.step += 1
         self.ema.update(state.step)
-        with torch.no_grad():
-            self.train_errors.add(errors, own_counts)
-            self.train_sums += sums.double()
-            self.train_counts += own_counts
+        self.train_errors.add_sums(found.absolute, found.squares, own_counts)
+        self.train_sums += found.losses
+        self.train_counts += own_counts
         state.batch += 1
         state.minutes = minutes
-        return float(loss.detach())
+        return loss
 
     def _clip(self) -> float:
         limit = self.config.train.clip
-        norm = torch.nn.utils.get_total_norm(
-            [p.grad for p in self.parameters if p.grad is not None]
-        )
-        if limit > 0:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, limit, norm)
-        return float(norm)
+        norm = float(torch.linalg.vector_norm(self.flat.gradient))
+        if 0 < limit < norm < math.inf:
+            self.flat.gradient.mul_(limit / norm)
+        return norm
 
     def _enter_stage(self, stage: int) -> None:
         if stage != self.state.stage:

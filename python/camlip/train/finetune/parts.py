@@ -15,7 +15,8 @@ from torch.nn.utils import parametrize
 from camlip.models import CartesianMoments
 from camlip.nn.readout import Readout
 from camlip.train.finetune.schema import GROUPS, LoraConfig
-from camlip.train.setup import TrainingError, is_matrix
+from camlip.train.flat import is_matrix
+from camlip.train.setup import TrainingError
 
 
 def group_of(name: str) -> str:
