@@ -119,6 +119,15 @@ camlip_status camlip_batch_join(const camlip_batch* const* parts, int64_t num_pa
     });
 }
 
+camlip_status camlip_batch_double(const camlip_batch* single, camlip_batch** batch) {
+    return guarded([&] {
+        require(single, "single");
+        require(batch, "batch");
+        *batch = nullptr;
+        *batch = new camlip_batch{single->batch.doubled()};
+    });
+}
+
 void camlip_batch_free(camlip_batch* batch) { delete batch; }
 
 camlip_status camlip_trainer_compute(camlip_trainer* trainer, const camlip_batch* batch,

@@ -32,7 +32,7 @@ def train(folder, **sections):
 
 
 def weights(trainer):
-    return [p.detach().clone() for p in trainer.parameters] + trainer.ema.averages
+    return [p.detach().clone() for p in trainer.flat.parameters] + trainer.ema.averages
 
 
 def assert_same(first, second):

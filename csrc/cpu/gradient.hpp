@@ -165,15 +165,14 @@ inline void knots_gradient(const Parameters<T>& p, Scratch<T>& s, int layer, int
     const int stride = p.layers[layer].radial_stride;
     const long size = (p.num_intervals + 1L) * 3 * stride;
     for (int e = 0; e < count; ++e) {
-        double* out = s.gradient->layers[layer].knots + s.pair[at + e] * size +
-                      static_cast<long>(s.knot[at + e]) * 3 * stride;
+        T* out = s.gradient->layers[layer].knots + s.pair[at + e] * size +
+                 static_cast<long>(s.knot[at + e]) * 3 * stride;
         const T* row = rows + e * stride;
         for (int n = 0; n < 6; ++n) {
             const T weight = weights[n * kChunk + e];
             for (int k = 0; k < stride; k += kLanes<T>) {
-                T part[kLanes<T>];
-                store<T>(part, weight * load<T>(row + k));
-                add_widened<T>(out + n * stride + k, part, kLanes<T>);
+                T* sum = out + n * stride + k;
+                store<T>(sum, load<T>(sum) + weight * load<T>(row + k));
             }
         }
     }
@@ -187,7 +186,7 @@ void flush_gradient(GradientData<T>& g, int layer, bool always) {
     const long first = g.begin[layer], size = g.begin[layer + 1] - first;
     T* const sums = g.sums + first;
     add_widened<T>(g.totals + first, sums, static_cast<int>(size));
-    for (long n = 0; n < size; ++n) sums[n] = 0;
+    __builtin_memset(sums, 0, static_cast<unsigned long>(size) * sizeof(T));
 }
 
 }  // namespace camlip::cpu::CAMLIP_ISA

@@ -11,7 +11,7 @@
 
 namespace camlip::cpu {
 
-constexpr int kBlocksPerFlush = 8;
+constexpr int kBlocksPerFlush = 32;
 
 template <class T>
 struct LayerGradient {
@@ -19,7 +19,7 @@ struct LayerGradient {
     T *path_weight, *contract[4], *contract_skip;
     T *hidden, *hidden_bias, *readout, *readout_bias, *readout_output;
     T *message, *vector;
-    double* knots;  // (pairs, intervals + 1, 3, radial_stride): value, slope, curvature in t
+    T* knots;  // (pairs, intervals + 1, 3, radial_stride): value, slope, curvature in t
     int blocks;  // since the last flush
 };
 

@@ -14,12 +14,6 @@ void add_matrix(const double* from, long rows, long columns, long stride, double
     }
 }
 
-template <class T>
-long knots_size(const Parameters<T>& p, int layer) {
-    return static_cast<long>(p.num_active) * p.num_active * (p.num_intervals + 1) * 3 *
-           p.layers[layer].radial_stride;
-}
-
 }  // namespace
 
 // Twice: with nullptr it counts.
@@ -52,6 +46,8 @@ void GradientMemory<T>::place(const Parameters<T>& p, T* start) {
             take(g.message, static_cast<long>(p.num_hidden) * p.sent_stride);
             take(g.vector, static_cast<long>(p.num_channels) * p.vector_stride);
         }
+        take(g.knots, static_cast<long>(p.num_active) * p.num_active * (p.num_intervals + 1L) * 3 *
+                          layer.radial_stride);
         data.begin[n + 1] = size;
     }
 }
@@ -60,21 +56,12 @@ template <class T>
 void GradientMemory<T>::begin(const Parameters<T>& p) {
     if (arena_.bytes() == 0) {
         place(p, nullptr);
-        const auto num_sums = static_cast<std::size_t>(data.begin[p.num_layers]);
-        num_totals_ = num_sums;
-        for (int n = 0; n < p.num_layers; ++n) {
-            num_totals_ += static_cast<std::size_t>(knots_size(p, n));
-        }
-        arena_.add(data.sums, num_sums);
+        num_totals_ = static_cast<std::size_t>(data.begin[p.num_layers]);
+        arena_.add(data.sums, num_totals_);
         arena_.add(data.totals, num_totals_);
         arena_.add(data.weights, static_cast<std::size_t>(6 * kChunk));
         arena_.allocate();
         place(p, data.sums);
-        double* knots = data.totals + num_sums;
-        for (int n = 0; n < p.num_layers; ++n) {
-            data.layers[n].knots = knots;
-            knots += knots_size(p, n);
-        }
     }
     std::fill_n(data.sums, data.begin[p.num_layers], T(0));
     std::fill_n(data.totals, num_totals_, 0.0);

@@ -21,6 +21,7 @@ class GradientMemory {
     void add(const GradientMemory& other);  // its totals
     // Adds the totals to the gradient, but for those of the knots.
     void unfold(const Model& model, const Parameters<T>& p, std::vector<Layer>& gradient) const;
+    const double* knots(int layer) const { return total(data.layers[layer].knots); }
     std::size_t bytes() const { return arena_.bytes(); }
 
     GradientData<T> data{};
@@ -33,7 +34,7 @@ class GradientMemory {
     const double* total(const T* sum) const { return data.totals + (sum - data.sums); }
 
     Arena arena_;
-    std::size_t num_totals_ = 0;  // with those of the knots
+    std::size_t num_totals_ = 0;
 };
 
 }  // namespace camlip::cpu

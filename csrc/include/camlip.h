@@ -394,6 +394,9 @@ CAMLIP_API camlip_status camlip_batch_create(const camlip_trainer* trainer,
  * once and put together anew in each epoch.  The parts may be freed afterwards. */
 CAMLIP_API camlip_status camlip_batch_join(const camlip_batch* const* parts, int64_t num_parts,
                                            camlip_batch** batch);
+/* Each structure twice, for two points of a line: structures 2 s and 2 s + 1 are s, and likewise
+ * the atoms, so that sums of the gradient have both next to each other when they nearly cancel. */
+CAMLIP_API camlip_status camlip_batch_double(const camlip_batch* single, camlip_batch** batch);
 CAMLIP_API void camlip_batch_free(camlip_batch* batch);
 /* point may be NULL. */
 CAMLIP_API camlip_status camlip_trainer_compute(camlip_trainer* trainer, const camlip_batch* batch,

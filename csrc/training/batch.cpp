@@ -41,6 +41,40 @@ TrainingBatch::TrainingBatch(const std::vector<const TrainingBatch*>& parts) {
     describe_ghosts();
 }
 
+TrainingBatch TrainingBatch::doubled() const {
+    if (types_.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max() / 2))
+        throw ArgumentError("batch: " + std::to_string(types_.size()) +
+                            " atoms and images, too many to have twice");
+    const auto twice = [](const auto& rows, std::size_t first, std::size_t last, std::size_t width,
+                          auto& out) {
+        for (std::size_t row = first; row < last; ++row)
+            for (int copy = 0; copy < 2; ++copy)
+                out.insert(out.end(), rows.begin() + static_cast<std::ptrdiff_t>(row * width),
+                           rows.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
+    };
+    const auto owned = static_cast<std::size_t>(num_owned_);
+    TrainingBatch both;
+    both.num_owned_ = 2 * num_owned_;
+    twice(num_atoms_, 0, num_atoms_.size(), 1, both.num_atoms_);
+    twice(positions_, 0, owned, 3, both.positions_);
+    twice(types_, 0, owned, 1, both.types_);
+    twice(ghost_vector_, 0, ghost_owner_.size(), 3, both.ghost_vector_);
+    both.indices_.reserve(2 * indices_.size());
+    both.offsets_.reserve(2 * owned + 1);
+    both.offsets_.push_back(0);
+    for (std::size_t i = 0; i < owned; ++i)
+        for (std::int32_t copy = 0; copy < 2; ++copy) {
+            both.structure_.push_back(2 * structure_[i] + copy);
+            for (std::int64_t e = offsets_[i]; e < offsets_[i + 1]; ++e)
+                both.indices_.push_back(2 * indices_[static_cast<std::size_t>(e)] + copy);
+            both.offsets_.push_back(static_cast<std::int64_t>(both.indices_.size()));
+        }
+    for (const std::int32_t owner : ghost_owner_)
+        for (std::int32_t copy = 0; copy < 2; ++copy) both.ghost_owner_.push_back(2 * owner + copy);
+    both.describe_ghosts();
+    return both;
+}
+
 // num_owned: of the whole batch, behind which the images come.
 void TrainingBatch::append(const TrainingBatch& part, std::int64_t num_owned) {
     const auto first_atom = static_cast<std::int32_t>(num_owned_);

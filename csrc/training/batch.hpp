@@ -33,6 +33,8 @@ class TrainingBatch {
     // The structures of several batches, one after the other.  Throws ArgumentError when they are
     // too many.
     explicit TrainingBatch(const std::vector<const TrainingBatch*>& parts);
+    // Every structure and atom twice, next to each other.
+    TrainingBatch doubled() const;
 
     std::int64_t num_structures() const { return static_cast<std::int64_t>(num_atoms_.size()); }
     std::int64_t num_owned() const { return num_owned_; }
@@ -51,6 +53,7 @@ class TrainingBatch {
     void add_ghosts(double* features, int width) const;
 
   private:
+    TrainingBatch() = default;
     void read_atoms(const BatchView& view, int num_types);
     void read_edges(const BatchView& view);
     void append(const TrainingBatch& part, std::int64_t num_owned);

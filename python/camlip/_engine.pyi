@@ -82,6 +82,7 @@ class Batch:
     num_atoms: int
     @staticmethod
     def join(parts: Sequence[Batch]) -> Batch: ...
+    def doubled(self) -> Batch: ...
 
 class Trainer:
     def __init__(

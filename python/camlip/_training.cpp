@@ -40,6 +40,16 @@ std::unique_ptr<Batch> join(const std::vector<const Batch*>& parts) {
     return batch;
 }
 
+std::unique_ptr<Batch> doubled(const Batch& single) {
+    auto batch = std::make_unique<Batch>();
+    batch->num_structures = 2 * single.num_structures;
+    batch->num_atoms = 2 * single.num_atoms;
+    camlip_batch* made = nullptr;
+    check(camlip_batch_double(single.handle.get(), &made));
+    batch->handle.reset(made);
+    return batch;
+}
+
 struct Trainer {
     ModelHandle model;
     std::unique_ptr<camlip_trainer, void (*)(camlip_trainer*)> handle{nullptr, camlip_trainer_free};
@@ -188,6 +198,7 @@ struct Trainer {
 void bind_training(py::module_& m) {
     py::class_<Batch>(m, "Batch")
         .def_static("join", &join, py::arg("parts"))
+        .def("doubled", &doubled)
         .def_readonly("num_structures", &Batch::num_structures)
         .def_readonly("num_atoms", &Batch::num_atoms);
     py::class_<Trainer>(m, "Trainer")

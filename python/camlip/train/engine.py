@@ -29,7 +29,7 @@ from camlip.data import Batch
 from camlip.engine import Model
 from camlip.export import engine_block
 from camlip.models import CartesianMoments
-from camlip.train.packed import PackedLabels
+from camlip.train.packed import PackedLabels, Vector
 
 # Largest displacement of an atom in Angstrom: the error of the central difference grows with its
 # square, that of rounding with its inverse.
@@ -107,11 +107,6 @@ class EngineTrainer:
     def join(parts: Sequence[Geometry]) -> Geometry:
         """The structures of several batches as one."""
         return Geometry.join(parts)
-
-    @classmethod
-    def twice(cls, geometry: Geometry) -> Geometry:
-        """The same structures twice, for the two ends of a central difference."""
-        return cls.join([geometry, geometry])
 
     def batch(self, batch: Batch) -> Geometry:
         """What the engine needs of a batch."""
@@ -194,7 +189,7 @@ class EngineTrainer:
             point = _displaced(displacement, energy_bar, force_bar, virial_bar)
             if point is None:
                 return self.seeded(energy_bar, geometry)
-            return self.compute(self.twice(geometry), point, ["gradient"])["gradient"]
+            return self.compute(geometry.doubled(), point, ["gradient"])["gradient"]
 
         found = gradient(self.displacement)
         if self.num_gradients % CHECKED_GRADIENTS == 0:
@@ -318,7 +313,7 @@ def _displaced(
     force_bar: NDArray[np.float64],
     virial_bar: NDArray[np.float64],
 ) -> Point | None:
-    """Both ends of the central difference, one after the other; None when nothing moves."""
+    """Both ends of the central difference, side by side; None when nothing moves."""
     # W_ab = -dE/ds_ab and symmetric; the strain that the engine takes is symmetric as well.
     strain = (virial_bar + virial_bar.swapaxes(1, 2)) / 2
     # An edge of this length moves by the strain as far as an atom by its displacement.
@@ -327,8 +322,12 @@ def _displaced(
     if size == 0:
         return None
     eps = displacement / size
+
+    def both(plus: Vector, minus: Vector) -> Vector:
+        return np.stack([plus, minus], axis=1).reshape(-1, *plus.shape[1:])
+
     return Point(
-        displacements=np.concatenate([eps * force_bar, -eps * force_bar]),
-        strains=np.concatenate([eps * strain, -eps * strain]),
-        seeds=np.concatenate([energy_bar / 2 - 0.5 / eps, energy_bar / 2 + 0.5 / eps]),
+        displacements=both(eps * force_bar, -eps * force_bar),
+        strains=both(eps * strain, -eps * strain),
+        seeds=both(energy_bar / 2 - 0.5 / eps, energy_bar / 2 + 0.5 / eps),
     )

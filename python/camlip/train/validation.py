@@ -88,8 +88,9 @@ def name_culprits(
     batch: Batch, errors: tuple[Tensor, Tensor, Tensor], structures: Sequence[Structure]
 ) -> str:
     """Which structures of a batch have errors that are not finite, for a message."""
-    # Squares, as in the loss: an error may be a number and its square not.
-    energy, forces, stress = (e.detach().square() for e in errors)
+    # Squares, as in the loss, in the precision of most gradients: an error may be a number and its
+    # square not.
+    energy, forces, stress = (e.detach().float().square() for e in errors)
     bad = ~torch.isfinite(energy) | ~torch.isfinite(stress).all(2).all(1)
     bad[batch.structure_index[~torch.isfinite(forces).all(1)]] = True
     found = (
