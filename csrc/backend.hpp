@@ -91,7 +91,7 @@ struct BackendOptions {
     // What cannot be computed again is kept in any case.
     std::uint64_t memory_limit = std::uint64_t{704} << 20;
     std::vector<int> active_types;  // ascending, never empty; no other type will appear
-    bool training = false;          // parameters will change, and Outputs ask for them
+    bool training = false;  // parameters will change, and Outputs ask for them
 };
 
 struct BackendInfo {

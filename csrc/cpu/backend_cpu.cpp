@@ -188,8 +188,7 @@ class CpuBackend final : public Backend {
         gradients_[0].unfold(model_, p_, *outputs_.parameters);
         for (int layer = 0; layer < p_.num_layers; ++layer) {
             folded_.networks().backward(
-                layer, active_types_, gradients_[0].knots(layer),
-                p_.layers[layer].radial_stride,
+                layer, active_types_, gradients_[0].knots(layer), p_.layers[layer].radial_stride,
                 (*outputs_.parameters)[static_cast<std::size_t>(layer)].radial);
         }
     }

@@ -21,6 +21,12 @@ constexpr Resolution kDoubleResolution{4, 64, 1024, 2e-13, 2e-11};
 
 std::size_t size_of(long count) { return static_cast<std::size_t>(count); }
 
+bool same(const RadialNetwork& a, const RadialNetwork& b) {
+    return a.bessel_weight == b.bessel_weight && a.pair_bias == b.pair_bias &&
+           a.hidden_weight == b.hidden_weight && a.hidden_bias == b.hidden_bias &&
+           a.output_weight == b.output_weight;
+}
+
 }  // namespace
 
 template <class T>
@@ -82,8 +88,9 @@ void FoldedModel<T>::fill_tables(const Model& model) {
 }
 
 template <class T>
-void FoldedModel<T>::fill_training_tables() {
+void FoldedModel<T>::fill_training_tables(const Model& model) {
     Parameters<T>& p = parameters_;
+    tabulated_.resize(model.layers.size());
     p.table_degree = 5;
     const int pairs = p.num_active * p.num_active;
     for (int layer = 0; layer < p.num_layers; ++layer) {
@@ -92,6 +99,9 @@ void FoldedModel<T>::fill_training_tables() {
         const std::size_t size = size_of(p.num_intervals * 6L * stride);
         T* const table = room(size_of(pairs) * size);
         p.layers[layer].radial_table = table;
+        const RadialNetwork& network = model.layers[size_of(layer)].radial;
+        if (same(network, tabulated_[size_of(layer)])) continue;
+        tabulated_[size_of(layer)] = network;
 #pragma omp parallel for schedule(static) num_threads(num_threads_)
         for (int pair = 0; pair < pairs; ++pair) {
             const int a = active_types_[size_of(pair / p.num_active)];
@@ -106,7 +116,7 @@ void FoldedModel<T>::fill_training_tables() {
 
 template void FoldedModel<float>::fill_tables(const Model&);
 template void FoldedModel<double>::fill_tables(const Model&);
-template void FoldedModel<float>::fill_training_tables();
-template void FoldedModel<double>::fill_training_tables();
+template void FoldedModel<float>::fill_training_tables(const Model&);
+template void FoldedModel<double>::fill_training_tables(const Model&);
 
 }  // namespace camlip::cpu

@@ -39,7 +39,7 @@ void FoldedModel<T>::fold(const Model& model) {
         fold_readout(model, n, lanes);
     }
     if (networks_) {
-        fill_training_tables();
+        fill_training_tables(model);
     } else {
         fill_tables(model);
     }

@@ -46,7 +46,7 @@ class FoldedModel {
     void fold_readout(const Model& model, int index, int lanes);
     // In folded_tables.cpp
     void fill_tables(const Model& model);
-    void fill_training_tables();
+    void fill_training_tables(const Model& model);
 
     std::vector<int> active_types_;
     const Kernels<T>* kernels_;
@@ -59,6 +59,7 @@ class FoldedModel {
     // For training; knots are evaluated in double, so that the table is as good as its weights.
     std::unique_ptr<KnotNetworks<double>> knots_;
     std::unique_ptr<KnotNetworks<T>> networks_;
+    std::vector<RadialNetwork> tabulated_;  // what the tables are of
     std::vector<std::int32_t> active_;
     std::vector<double> radii_, charges_, stretches_, reference_energies_;
 };

@@ -271,15 +271,10 @@ void turn(const Parameters<T>& p, const Job<T>& job, Scratch<T>& s, int layer, s
 
 template <class T>
 const Kernels<T>& kernels() {
-    static constexpr Kernels<T> table{CAMLIP_ISA_NAME,
-                                      kLanes<T>,
-                                      forward<T>,
-                                      backward<T>,
-                                      turn<T>,
-                                      flush_gradient<T>,
-                                      knots_forward<T>,
-                                      knots_backward<T>,
-                                      {radial_series, multiply_columns}};
+    static constexpr Kernels<T> table{
+        CAMLIP_ISA_NAME,  kLanes<T>,         forward<T>,
+        backward<T>,      turn<T>,           flush_gradient<T>,
+        knots_forward<T>, knots_backward<T>, {radial_series, multiply_columns}};
     return table;
 }
 

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from camlip.calculator import MLIPCalculator
+    from camlip.committee import CommitteeCalculator
     from camlip.engine import Engine, Model
     from camlip.errors import EngineError, ModelFileError
     from camlip.relaxation import relax
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Resolved on first use, so that `import camlip` is quick and needs neither torch nor the engine.
 _HOMES = {
+    "CommitteeCalculator": "camlip.committee",
     "Engine": "camlip.engine",
     "EngineError": "camlip.errors",
     "MLIPCalculator": "camlip.calculator",
@@ -27,6 +29,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CommitteeCalculator",
     "Engine",
     "EngineError",
     "MLIPCalculator",

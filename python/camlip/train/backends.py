@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -150,8 +150,16 @@ def choose_backend(
     model: CartesianMoments,
     device: torch.device,
     dtype: torch.dtype,
+    prepared: dict[int, Any] | None = None,
 ) -> Backend:
     """The backend that the configuration asks for, or with ``auto`` the fastest that can train.
+
+    Args:
+        options: of the run.
+        model: to train.
+        device: of the model.
+        dtype: of the model.
+        prepared: where the backend keeps what it makes of data sets, to be used again.
 
     Raises:
         TrainingError: the engine is asked for and cannot train this model on this device.
@@ -170,7 +178,7 @@ def choose_backend(
         try:
             from camlip.train.engine_backend import EngineBackend
 
-            return EngineBackend(model, dtype, threads)
+            return EngineBackend(model, dtype, threads, prepared)
         except (EngineError, ImportError) as error:
             reason = str(error)
     if wanted == "engine":

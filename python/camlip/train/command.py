@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 
+from camlip.train.committee import member_file, train_committee
 from camlip.train.config import ConfigError, load_config
 from camlip.train.evaluation import format_table
 from camlip.train.finish import finish_run
+from camlip.train.schema import TrainConfig
 from camlip.train.trainer import Trainer
 
 INTERRUPTED = 130
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.set)
     if config.finetune is not None:
         raise ConfigError(f"{args.config}: it has a section 'finetune'; use `camlip finetune`")
+    if config.train.committee > 1:
+        return run_committee(config, args)
     trainer = Trainer(config, resume=args.resume, overwrite=args.overwrite)
     main = trainer.processes.is_main
     if main:
@@ -61,6 +65,22 @@ def run(args: argparse.Namespace) -> int:
         )
     trainer.processes.close()
     return 0 if completed else INTERRUPTED
+
+
+def run_committee(config: TrainConfig, args: argparse.Namespace) -> int:
+    """Train several members; returns the exit status."""
+    number = config.train.committee
+
+    def begins(member: int, trainer: Trainer) -> None:
+        print(f"member {member} of {number}\n{describe(trainer)}", flush=True)
+
+    completed = train_committee(config, resume=args.resume, overwrite=args.overwrite, begins=begins)
+    if not completed:
+        print(f"stopped; continue with --resume (run directory: {config.run_dir})")
+        return INTERRUPTED
+    files = ", ".join(str(member_file(config, member)) for member in range(number))
+    print(f"models: {files}; their mean: camlip evaluate {config.run_dir} FILE")
+    return 0
 
 
 def describe(trainer: Trainer) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,12 +40,14 @@ class Datasets:
         valid: to choose the best model by.
         test: looked at once, at the end; may be missing.
         atomic_numbers: elements of all of them, ascending.
+        prepared: what a backend made of them, for the next run on the same data.
     """
 
     train: AnyDataset
     valid: AnyDataset
     test: AnyDataset | None
     atomic_numbers: list[int]
+    prepared: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def fingerprints(self) -> dict[str, str]:
         """Fingerprint of each set, by ``train``, ``valid`` and ``test``."""

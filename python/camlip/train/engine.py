@@ -153,12 +153,18 @@ class EngineTrainer:
         reference = energy.new_zeros(energy.shape).index_add(
             0, batch.structure_index, self._reference[batch.types]
         )
-        shift = (model.reference_energies - self._reference)[batch.types]
-        total = energy.detach().index_add(0, batch.structure_index, shift)
+        total = self.totals(model, batch, energy.detach())
         results = {"energy": total, "interaction_energy": energy - reference}
         if forces:
             results |= {"forces": force, "virial": virial}
         return results
+
+    def totals(self, model: CartesianMoments, batch: Batch, energies: Tensor) -> Tensor:
+        """Energies of the engine with the reference energies that the model has now."""
+        shift = model.reference_energies - self._reference
+        if not bool(shift.any()):
+            return energies
+        return energies.index_add(0, batch.structure_index, shift[batch.types])
 
     def load(self, values: Tensor) -> None:
         """Make these the parameters of the engine, unless they are already; never change them."""
@@ -263,12 +269,15 @@ def add_gradient(gradient: Tensor, tensors: Sequence[Tensor]) -> None:
     own: list[tuple[Tensor, Tensor]] = []
     others: list[tuple[Tensor, Tensor]] = []
     for tensor, part in zip(tensors, parts, strict=True):
+        if not tensor.requires_grad:
+            continue
         if tensor.is_leaf and tensor.grad is not None:
             own.append((tensor.grad, part.view(tensor.shape)))
         else:
             others.append((tensor, part.view(tensor.shape).to(tensor.dtype)))
-    with torch.no_grad():
-        torch._foreach_add_([to for to, _ in own], [part for _, part in own])  # pyright: ignore[reportPrivateImportUsage]
+    if own:
+        with torch.no_grad():
+            torch._foreach_add_([to for to, _ in own], [part for _, part in own])  # pyright: ignore[reportPrivateImportUsage]
     if others:
         torch.autograd.backward([t for t, _ in others], [part for _, part in others])
 

@@ -38,11 +38,19 @@ class EngineBackend:
         model: gives the shape.
         dtype: ``float32`` for the engine's mixed precision, ``float64`` for double.
         threads: of the engine.
+        prepared: structures of data sets, of other models on the same data.
     """
 
     name = "engine"
 
-    def __init__(self, model: CartesianMoments, dtype: torch.dtype, threads: int) -> None:
+    def __init__(
+        self,
+        model: CartesianMoments,
+        dtype: torch.dtype,
+        threads: int,
+        prepared: dict[int, PackedStructures] | None = None,
+    ) -> None:
+        self._prepared = {} if prepared is None else prepared
         self.precision = "double" if dtype == torch.float64 else "mixed"
         self.threads = threads
         self.trainer = EngineTrainer(model, "cpu", self.precision, threads)
@@ -50,7 +58,10 @@ class EngineBackend:
 
     def loader(self, dataset: AnyDataset) -> Loader:
         """Batches of structures that are prepared once."""
-        return PackedStructures(dataset, self.trainer).batches
+        key = id(dataset)  # the structures keep it alive
+        if key not in self._prepared:
+            self._prepared[key] = PackedStructures(dataset, self.trainer)
+        return self._prepared[key].batches
 
     @torch.no_grad()
     def gradient(
@@ -66,7 +77,8 @@ class EngineBackend:
         assert isinstance(batch, EngineBatch)
         with torch.enable_grad():
             tensors = trainer.tensors(model)
-        predicted = trainer.results(flatten(tensors), batch.geometry, loss.needs_forces)
+        energies, *rest = trainer.results(flatten(tensors), batch.geometry, loss.needs_forces)
+        predicted = [trainer.totals(model, batch, energies), *rest]
         predictions = np.concatenate([part.numpy().reshape(-1) for part in predicted])
         sums, bars = batch.packed.evaluate(predictions, loss, counts, energy_factor)
         if loss.needs_forces:

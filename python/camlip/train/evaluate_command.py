@@ -10,12 +10,21 @@ from pathlib import Path
 from camlip.data import add_label_key_arguments, label_keys_from_args, read_structures
 from camlip.errors import ArgumentError
 from camlip.physics.command import add_arguments as add_physics_arguments
-from camlip.train.evaluation import evaluate_dataset, format_table, load_predictor
+from camlip.train.evaluation import (
+    CommitteePredictor,
+    evaluate_dataset,
+    format_table,
+    load_predictor,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``camlip evaluate``."""
-    parser.add_argument("model", metavar="MODEL", help="exported model (.pt) or checkpoint (.ckpt)")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="exported model (.pt), checkpoint (.ckpt), or the run directory of a committee",
+    )
     parser.add_argument(
         "files", metavar="FILE", nargs="*", help="structures with labels: anything that ASE reads"
     )
@@ -41,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit status."""
-    if not Path(args.model).is_file():
+    if not Path(args.model).exists():
         raise FileNotFoundError(2, "no such file, expected a model or a checkpoint", args.model)
     if args.physics:
         from camlip.physics.command import run as run_physics
@@ -65,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         print(text)
     else:
         print(format_table(table, Path(args.model).name))
+        if isinstance(predictor, CommitteePredictor):
+            print(predictor.summary())
         if args.json:
             Path(args.json).write_text(text + "\n", encoding="utf-8")
     if args.outliers > 0 and args.json != "-":

@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -125,6 +126,49 @@ class EnginePredictor:
             yield Prediction(float(results["energy"]), results["forces"], stress)
 
 
+class CommitteePredictor:
+    """Mean of several models.
+
+    Args:
+        members: of the committee.
+
+    Attributes:
+        energy_deviations: standard deviation over the members of each predicted structure, eV
+            per atom.
+        force_deviations: root mean square distance from the mean, over members and atoms of each
+            structure, eV/Angstrom.
+    """
+
+    def __init__(self, members: Sequence[Predictor]) -> None:
+        self.members = list(members)
+        self.energy_deviations: list[float] = []
+        self.force_deviations: list[float] = []
+
+    def predict(self, structures: Sequence[Structure]) -> Iterator[Prediction]:
+        """Means in the order of the structures."""
+        for every in zip(*(m.predict(structures) for m in self.members), strict=True):
+            energies = np.array([p.energy for p in every])
+            forces = np.array([p.forces for p in every])
+            mean = forces.mean(axis=0)
+            number = max(len(mean), 1)
+            distance = ((forces - mean) ** 2).sum() / (len(every) * number)
+            self.energy_deviations.append(float(energies.std()) / number)
+            self.force_deviations.append(float(np.sqrt(distance)))
+            stresses = [p.stress for p in every if p.stress is not None]
+            stress = np.mean(stresses, axis=0) if stresses else None
+            yield Prediction(float(energies.mean()), mean, stress)
+
+    def summary(self) -> str:
+        """One line about the deviations so far."""
+        energy = np.sqrt(np.mean(np.square(self.energy_deviations)))
+        force = np.sqrt(np.mean(np.square(self.force_deviations)))
+        return (
+            f"committee of {len(self.members)}: deviation of the energies {1000 * energy:.2f} "
+            f"meV/atom, of the forces {force:.4f} eV/A (root mean square over structures, largest "
+            f"{max(self.force_deviations):.4f})"
+        )
+
+
 def is_checkpoint_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a checkpoint of training, by the names in the archive."""
     if not zipfile.is_zipfile(path):
@@ -145,16 +189,21 @@ def load_predictor(
     atoms_per_batch: int = 1000,
     which: str = "ema",
 ) -> Predictor:
-    """Predictor for a checkpoint (torch) or an exported model (engine).
+    """Predictor for a checkpoint (torch), an exported model or a committee of them (engine).
 
     Args:
-        path: the file.
+        path: the file, or the run directory of a committee.
         precision: of the engine.
         threads: of the engine or of torch.
         device: ``auto``, ``cpu`` or ``cuda``.
         atoms_per_batch: for checkpoints.
         which: weights of a checkpoint, ``ema`` or ``raw``.
     """
+    if Path(path).is_dir():
+        from camlip.committee import committee_files
+
+        files = committee_files(path)
+        return CommitteePredictor([EnginePredictor(f, precision, threads, device) for f in files])
     if not is_checkpoint_file(path):
         return EnginePredictor(path, precision, threads, device)
     if threads is not None:

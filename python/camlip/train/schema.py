@@ -148,6 +148,8 @@ class OptimizationConfig(Section):
         threads: of PyTorch and of the engine; default: what PyTorch chooses.
         workers: processes that prepare batches for PyTorch; 0 does it in between.
         checkpoint_every_minutes: how much of the run a crash may cost.
+        committee: train so many members, with the seeds ``seed``, ``seed + 1`` ...; lengths of the
+            run are those of a member.
     """
 
     epochs: Count | None = None
@@ -174,6 +176,7 @@ class OptimizationConfig(Section):
     threads: Count | None = None
     workers: Annotated[int, Field(ge=0)] = 0
     checkpoint_every_minutes: NonNegative = 1.0
+    committee: Count = 1
 
     @model_validator(mode="before")
     @classmethod

@@ -41,6 +41,7 @@ FREE_KEYS = (
     "train.threads",
     "train.workers",
     "train.checkpoint_every_minutes",
+    "train.committee",
     "data.",
 )
 FIXED_KEYS = (

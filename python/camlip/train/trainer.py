@@ -37,6 +37,7 @@ class Trainer:
         config: the whole configuration.
         resume: go on from the checkpoints in the run directory, if there are any.
         overwrite: start anew although there are some.
+        datasets: of the configuration, if they are there already; several runs may share them.
 
     Raises:
         TrainingError: the run directory cannot be used, or does not fit to the configuration.
@@ -44,7 +45,12 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, *, resume: bool = False, overwrite: bool = False
+        self,
+        config: TrainConfig,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        datasets: Datasets | None = None,
     ) -> None:
         self.config = config
         options = config.train
@@ -65,7 +71,7 @@ class Trainer:
         if resume and not self.processes.is_main:
             content = setup.newest_checkpoint(self.run_dir)
         self.finetuning = None if config.finetune is None else FineTuning(config, content)
-        self.datasets: Datasets = load_datasets(
+        self.datasets: Datasets = datasets or load_datasets(
             config,
             None if self.processes.is_main and config.log.progress else False,
             self.finetuning.extend if self.finetuning else None,
@@ -80,7 +86,9 @@ class Trainer:
             self.model = setup.make_model(config, self.datasets, content, self.device, self.dtype)
         else:
             self.model = self.finetuning.make_model(self.datasets, content, self.device, self.dtype)
-        self.backend = choose_backend(options, self.model, self.device, self.dtype)
+        self.backend = choose_backend(
+            options, self.model, self.device, self.dtype, self.datasets.prepared
+        )
         self._load = self.backend.loader(self.datasets.train)
         self.flat = FlatParameters(self.model)
         self.ema = ExponentialMovingAverage(self.model, options.ema, self.flat)
