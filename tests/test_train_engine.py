@@ -1,18 +1,24 @@
 """Training through the engine gives what double backward through torch gives."""
 
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from camlip.data import Dataset, Structure, collate
+from camlip.data import Dataset, Structure, collate, read_structures
 from camlip.errors import ArgumentError, BackendError, NumericError
 from camlip.models import evaluate
 from camlip.random_model import random_model
 from camlip.train.engine import EngineTrainer
+from camlip.train.engine_backend import PackedStructures
+from camlip.train.finetune.start import load_start
+from camlip.train.loss import Loss
+from camlip.train.schema import LossConfig
 from model_zoo import SHAPES
 
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 # The shapes that the gradient treats differently; the cutoff is short for speed.
 MODELS = ["small-Si", "small-4", "medium-Si", "medium-4", "layers-3", "rank-0", "rank-1", "rank-2",
           "no-zbl", "elements-12"]  # fmt: skip
@@ -116,6 +122,24 @@ def test_cpu_gradients_in_mixed(name, simd):
     for threads in (1, 2):
         found = cpu_trainer(model, "mixed", threads, simd).evaluate(model, batch)
         compare(gradients(model, found), expected, total=1e-3, tensor=1e-2)
+
+
+def test_gradients_of_a_trained_model_in_mixed():
+    """What is left in the loss of a good model is small, and so the errors that matter are."""
+    model = load_start("camlip:silicon").float()
+    items = read_structures([EXAMPLES / "silicon" / "train.xyz.xz"])[:60:6]
+    items = [s for s in items if s.forces is not None and len(s.atomic_numbers) > 2]
+    dataset = Dataset(items, model.atomic_numbers, model.cutoff, progress=False)
+    loss, found = Loss(LossConfig()), {}
+    for precision in ("double", "mixed"):
+        trainer = EngineTrainer(model, "cpu", precision, 1)
+        batch = PackedStructures(dataset, trainer).batch(range(len(items)))
+        results = trainer.results(trainer.parameters(model), batch.geometry, True)
+        predictions = np.concatenate([part.numpy().reshape(-1) for part in results])
+        _, bars = batch.packed.evaluate(predictions, loss, loss.counts(batch), 1.0)
+        found[precision] = trainer.difference(*bars, batch.geometry)
+    error = (found["mixed"] - found["double"]).norm() / found["double"].norm()
+    assert 0 < error < 1e-3
 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])

@@ -77,10 +77,10 @@ def test_side_by_side_parameters_are_optimized_as_if_one_by_one():
     listed = [plain.get_parameter(names[id(p)]) for p in flat.parameters]
     for parameter in listed:
         parameter.grad = torch.zeros_like(parameter)
-    split = sum(p.numel() for p in flat.parameters) - flat.groups[1].numel()
+    split = sum(vector.numel() for vector in flat.groups[0])
     first = int(np.searchsorted(np.cumsum([p.numel() for p in listed]), split)) + 1
     options = {"lr": 1e-2, "amsgrad": True}
-    mine = torch.optim.AdamW([{"params": [g]} for g in flat.groups], **options)
+    mine = torch.optim.AdamW([{"params": vectors} for vectors in flat.groups], **options)
     theirs = torch.optim.AdamW([{"params": listed[:first]}, {"params": listed[first:]}], **options)
     steps(mine, flat.views(flat.gradient), 3)
     steps(theirs, [p.grad for p in listed], 3)
@@ -93,7 +93,7 @@ def test_side_by_side_parameters_are_optimized_as_if_one_by_one():
         g["params"] for g in expected["param_groups"]
     ]
     # One goes on from the state of the other.
-    again = torch.optim.AdamW([{"params": [g]} for g in flat.groups], **options)
+    again = torch.optim.AdamW([{"params": vectors} for vectors in flat.groups], **options)
     flat.load_state(again, expected)
     steps(again, flat.views(flat.gradient), 2)
     steps(theirs, [p.grad for p in listed], 2)

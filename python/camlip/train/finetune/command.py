@@ -53,7 +53,13 @@ def load_finetune_config(path: str, changes: list[str] | tuple[str, ...] = ()) -
             f"{name}: key 'model': found {values['model']!r}, expected nothing: the shape is that "
             f"of {section['start']}"
         )
-    return parse_config({**values, "model": shape_of(load_start(section["start"]))}, name)
+    config = parse_config({**values, "model": shape_of(load_start(section["start"]))}, name)
+    if config.train.committee > 1:
+        raise ConfigError(
+            f"{name}: key 'train.committee': found {config.train.committee}, expected 1: fine-tune "
+            "the members of a committee one by one"
+        )
+    return config
 
 
 def run(args: argparse.Namespace) -> int:
