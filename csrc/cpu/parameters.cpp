@@ -36,7 +36,7 @@ void FoldedModel<T>::fold(const Model& model) {
     for (int n = 0; n < model.config.num_layers; ++n) {
         fold_mixing(model, n, kernels_->lanes);
         fold_contraction(model, n);
-        fold_readout(model, n, lanes);
+        fold_readout(model, n, kernels_->lanes);
     }
     if (networks_) {
         fill_training_tables(model);
