@@ -34,19 +34,21 @@
 #include "device/arrays.hpp"
 #include "device/sums.hpp"
 #include "halo.hpp"
-#include "stage_kernels.hpp"
+#include "list_keys.hpp"
+#include "stage_runs.hpp"
 
 namespace camlip::cuda {
 
 template <class T, class Runtime>
-class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
-    using Base = StageKernels<T, Runtime>;
-    using Base::at, Base::batch_, Base::checks_moved_, Base::config_, Base::features_bar,
-        Base::folded_, Base::kFeatureScale, Base::kForceScale, Base::kMoved, Base::kOverflow,
-        Base::kWords, Base::last_, Base::limits_, Base::list_, Base::lists_, Base::num_slots_,
-        Base::outputs_, Base::parameters_, Base::run_block, Base::runtime_, Base::scatter_edges,
-        Base::sizes_, Base::skin_, Base::store_, Base::sum_edges, Base::wants_atomic_energies,
-        Base::wants_centroid_virial, Base::whole_;
+class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
+    using Base = StageRuns<T, Runtime>;
+    using Base::at, Base::backward, Base::batch_, Base::checks_moved_, Base::config_,
+        Base::features_bar, Base::folded_, Base::forward, Base::kFeatureScale, Base::kForceScale,
+        Base::kMoved, Base::kOverflow, Base::kWords, Base::last_, Base::limits_, Base::list_,
+        Base::lists_, Base::num_owned_, Base::num_slots_, Base::num_total_, Base::outputs_,
+        Base::parameters_, Base::runtime_, Base::shape, Base::sizes_, Base::skin_, Base::store_,
+        Base::tile_, Base::turn, Base::wants_atomic_energies, Base::wants_centroid_virial,
+        Base::whole_, Base::zero_features_bar;
 
   public:
     DeviceBackend(const Model& model, const BackendOptions& options, Runtime runtime,
@@ -184,50 +186,6 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
   private:
     static constexpr int kNumFlags = Storage<T, Runtime>::kNumFlags;
 
-    struct ListKey {
-        const std::int64_t* offsets = nullptr;
-        const std::int32_t* indices = nullptr;
-        std::uint64_t revision = 0;
-        std::int64_t atoms = -1, edges = 0;
-        bool operator==(const ListKey& o) const {
-            return offsets == o.offsets && indices == o.indices && revision == o.revision &&
-                   atoms == o.atoms && edges == o.edges;
-        }
-    };
-
-    // What a list of owned atoms and ghosts was made for.
-    struct DomainKey {
-        std::uint64_t revision = 0;
-        std::int64_t owned = -1, total = 0;
-        double radius = 0;
-        bool operator==(const DomainKey& o) const {
-            return revision == o.revision && owned == o.owned && total == o.total &&
-                   radius == o.radius;
-        }
-    };
-
-    // What a list of a whole system was made for.
-    struct WholeKey {
-        std::int64_t atoms = -1;
-        bool has_cell = false;
-        std::array<double, 9> cell{};
-        std::array<bool, 3> periodic{};
-        bool same_but_cell(const WholeKey& o) const {
-            return atoms == o.atoms && has_cell == o.has_cell && periodic == o.periodic;
-        }
-        bool operator==(const WholeKey& o) const { return same_but_cell(o) && cell == o.cell; }
-    };
-
-    // Of the model.
-    Plan shape() const {
-        Plan p;
-        p.width = sizes_.width;
-        p.hidden = sizes_.hidden;
-        p.moments = sizes_.components * sizes_.channels;
-        for (int n = 0; n <= last_; ++n) p.sums.push_back(folded_.layer(n).num_sums);
-        return p;
-    }
-
     Plan plan(std::int64_t edges) const {
         Plan p = shape();
         p.owned = num_owned_;
@@ -324,37 +282,6 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
         if (on_device()) return;
         positions_.reserve(3 * num_total_);
         halo_.place(atoms.positions, 3, positions_.data());
-    }
-
-    // Stages of owned atoms [from, end).
-    template <class Body>
-    void for_tiles(std::int64_t from, std::int64_t end, Body body) {
-        for (std::int64_t first = from; first < end; first += tile_)
-            body(first, std::min(tile_, end - first));
-    }
-    void forward(int layer, std::int64_t from, std::int64_t end) {
-        for_tiles(from, end, [&](std::int64_t first, std::int64_t atoms) {
-            sum_edges(layer, first, atoms, layer == 0);
-            run_block(layer, BlockMode::kForward, first, atoms);
-        });
-    }
-    void turn(std::int64_t from, std::int64_t end) {
-        for_tiles(from, end, [&](std::int64_t first, std::int64_t atoms) {
-            sum_edges(last_, first, atoms, false);
-            run_block(last_, BlockMode::kTurn, first, atoms);
-        });
-    }
-    // With the turn, in the last layer.
-    void backward(int layer, std::int64_t from, std::int64_t end) {
-        for_tiles(from, end, [&](std::int64_t first, std::int64_t atoms) {
-            if (layer == last_) sum_edges(layer, first, atoms, false);
-            run_block(layer, layer == last_ ? BlockMode::kTurn : BlockMode::kBackward, first,
-                      atoms);
-            scatter_edges(layer, first, atoms);
-        });
-    }
-    void zero_features_bar(int layer) {
-        if (layer > 0) features_bar(layer).zero(num_total_ * sizes_.width * kWords);
     }
 
     // The next stage of the atoms that have nothing to do with other processes.
@@ -572,7 +499,6 @@ class DeviceBackend final : public Backend, private StageKernels<T, Runtime> {
                                           (outputs_.virial ? 10 : 1) * systems_);
     }
 
-    std::int64_t num_owned_ = 0, num_total_ = 0, tile_ = 1;
     std::int64_t systems_ = 0;
     const double* caller_positions_ = nullptr;  // on the device
     std::int64_t num_types_ = -1;  // on the device, the same as in types_
