@@ -94,14 +94,14 @@ class Step:
         for _ in range(repeats):
             peaks.append(machine_peak(repeats=1))
             count = library.camlip_cpu_stage_clock(1)
-            total = self.time()
+            self.time()
             seconds, names = [], []
             for n in range(count):
                 value = ctypes.c_double()
                 names.append(stage(n, ctypes.byref(value)).decode())
                 seconds.append(value.value / self.num_atoms * 1e6)
-            steps.append([*seconds, total])
-        library.camlip_cpu_stage_clock(0)
+            library.camlip_cpu_stage_clock(0)
+            steps.append([*seconds, self.time()])  # the clocks take time, too
         *spent, total = np.median(steps, axis=0).tolist()
         positions, owners = self.view.positions, np.diff(self.view.offsets)
         distance = positions[self.view.indices] - np.repeat(

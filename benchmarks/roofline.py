@@ -48,37 +48,35 @@ def counts(
     depth = mm * q * kr + sides * kr  # of the mixing of a layer above the first, all components
     forward, adjoint = product_operations(config.max_rank)
     invariants = 3 * (config.max_rank + 1) * c
-    lower = m * k * c if above else 0  # the skip of layer 1
-    sums, contracted = m * k * FLOAT, above * m * c * FLOAT
+    skip = above * m * c
+    # A below the last layer, its adjoint, and D are kept between the passes.
+    kept = above * m * c * FLOAT
     feature, gradient = width * FLOAT, 2 * 3 * DOUBLE
     passes = 3 if above else 1
     send = h * q + 3 * c * p1
     return {
         "neighbors": (passes * listed * 8, passes * listed * (INDEX + 3 * DOUBLE + INDEX)),
-        "moments": (edges * (m * k + 5 * k + m), sums if above else 0),
+        "moments": (edges * (m * k + 5 * k + m), 0),
         "messages": (
             above * edges * (mm * q * kr + (4 * 3 * p1 + q + 3 * p1 + 5) * kr + mm),
             above * edges * feature,
         ),
-        "mixing": (
-            (2 if above else 1) * m * k * c + lower + above * depth * c,
-            2 * sums if above else 0,
-        ),
+        "mixing": (m * k * c + skip + above * depth * c, 2 * kept),
         "products": (layers * forward * c, 0),
-        "contraction": (layers * m * c * c, contracted),
+        "contraction": (layers * m * c * c, kept),
         "readout": (layers * (invariants * h + 2 * h * h + 4 * m * c), 0),
         "send": (above * 3 * send, above * 2 * width * DOUBLE),
-        "readout adjoint": (layers * (invariants * h + 5 * m * c), contracted),
+        "readout adjoint": (layers * (invariants * h + 5 * m * c), 4 * kept),
         "contraction adjoint": (layers * m * c * c, 0),
         "products adjoint": (layers * adjoint * c, 0),
-        "mixing adjoint": (m * k * c + lower + above * depth * c, 3 * sums if above else 0),
+        "mixing adjoint": (m * k * c + skip + above * depth * c, kept),
         "messages adjoint": (
             above * edges * ((2 * mm + 1) * q * kr + 2 * (sides + 5) * kr + 12 * sides + 4 * mm),
             above * edges * (feature + 2 * width * DOUBLE + gradient),
         ),
         "moments adjoint": (
             edges * (2 * m * k + 10 * k + 5 * m),
-            edges * gradient + (sums if above else 0),
+            edges * gradient,
         ),
     }
 
