@@ -51,6 +51,8 @@ def test_both_backends_make_the_same_run(tmp_path, preset, dtype, tolerance):
     some_labels_missing(tmp_path / "train.xyz")
     # Every third of the schedule is in the second stage; the averaged weights are validated.
     options = {"dtype": dtype, "epochs": 3, "ema": 0.9, "stage_two": {"start": 0.6}}
+    # SOAP would make of other rounding other directions where the gradient is small.
+    options["optimizer"] = "adamw"
     runs = {}
     for backend in ("torch", "engine"):
         runs[backend] = losses(

@@ -93,6 +93,7 @@ def test_every_key_can_be_set_on_the_command_line(tmp_path):
         "data.keys.virial_convention": "negative",
         "model.preset": "small",
         "loss.kind": "mse",
+        "train.optimizer": "adamw",
         "train.schedule": "plateau",
         "train.backend": "torch",
         "train.dtype": "float64",

@@ -13,7 +13,8 @@ from train_tools import settings
 
 
 def launch(folder, processes, **train):
-    options = {"epochs": 3, "dtype": "float64", "threads": None, **train}
+    # SOAP would make of other rounding other directions where the gradient is small.
+    options = {"epochs": 3, "dtype": "float64", "threads": None, "optimizer": "adamw", **train}
     values = settings(folder, train=options)
     # A validation set with an odd number of batches: the processes get unequal shares.
     values["data"]["valid_fraction"] = 0.2

@@ -33,6 +33,7 @@ class FlatParameters:
         gradient: of all of them; that of each parameter is a part of it.
         groups: parts of ``values`` as parameters of an optimizer: of matrices, of others.
         parameters: of the model, in the order of ``values``.
+        parts: the same, one list for each part of ``values``, and whether weight decay shrinks it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -44,14 +45,14 @@ class FlatParameters:
                 parts.setdefault(key, []).append(parameter)
         keys = sorted(parts)
         self.parameters = [p for key in keys for p in parts[key]]
+        self.parts = [(parts[key], not key[0]) for key in keys]
         some = next(model.parameters()).detach()
         pieces = [p.detach().reshape(-1) for p in self.parameters]
         self.values = torch.cat([some.new_zeros(0), *pieces])
         self.gradient = torch.zeros_like(self.values)
-        for parameter, data, gradient in zip(
-            self.parameters, self.views(self.values), self.views(self.gradient), strict=True
-        ):
-            parameter.data, parameter.grad = data, gradient
+        self._gradients = self.views(self.gradient)
+        for parameter, data in zip(self.parameters, self.views(self.values), strict=True):
+            parameter.data = data
         self._counts = [len(parts[key]) for key in keys]
         sizes = [sum(p.numel() for p in parts[key]) for key in keys]
         vectors = [nn.Parameter(part) for part in self.values.split(sizes)]
@@ -61,16 +62,24 @@ class FlatParameters:
             [v for v, (plain, _) in zip(vectors, keys, strict=True) if plain == kind]
             for kind in (False, True)
         ]
+        self.begin()
         self.end()
 
     def begin(self) -> None:
         """Before a gradient is added: all zero."""
         self.gradient.zero_()
+        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
+            parameter.grad = gradient
 
     def end(self) -> None:
         """After it: the optimizer sees it, but for readouts that had no part in the batch."""
-        for (vector, gradient), headed in zip(self._vectors, self._headed, strict=True):
-            vector.grad = None if headed and not bool(gradient.any()) else gradient
+        for (vector, gradient), headed, (members, _) in zip(
+            self._vectors, self._headed, self.parts, strict=True
+        ):
+            absent = headed and not bool(gradient.any())
+            vector.grad = None if absent else gradient
+            for parameter in members if absent else []:
+                parameter.grad = None
 
     def views(self, vector: Tensor) -> list[Tensor]:
         """Parts of a vector such as ``values`` in the shapes of the parameters."""

@@ -127,6 +127,7 @@ class OptimizationConfig(Section):
         structures_per_batch: close a batch at so many structures, instead or as well.
         lr: highest learning rate.
         weight_decay: of matrices (not of biases, embeddings and path weights).
+        optimizer: ``soap`` or ``adamw`` (docs/training.md).
         amsgrad: the AMSGrad variant of AdamW.
         schedule: ``cosine``, ``plateau`` (of the validation loss) or ``constant``.
         warmup: fraction of the run with a rising learning rate.
@@ -158,6 +159,7 @@ class OptimizationConfig(Section):
     structures_per_batch: Count | None = None
     lr: Positive = 5e-3
     weight_decay: NonNegative = 1e-6
+    optimizer: Literal["soap", "adamw"] = "soap"
     amsgrad: bool = True
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.02

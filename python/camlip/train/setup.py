@@ -21,8 +21,7 @@ from camlip.data import average_num_neighbors, collate, force_rms, reference_ene
 from camlip.models import CartesianMoments
 from camlip.train.checkpoint import build_model, read_checkpoint, set_dtype
 from camlip.train.dataset import Datasets
-from camlip.train.flat import FlatParameters
-from camlip.train.schema import OptimizationConfig, TrainConfig
+from camlip.train.schema import TrainConfig
 
 logger = logging.getLogger("camlip.train")
 
@@ -48,6 +47,7 @@ FIXED_KEYS = (
     "seed",
     "model.",
     "train.dtype",
+    "train.optimizer",
     "train.amsgrad",
     "train.atoms_per_batch",
     "train.structures_per_batch",
@@ -232,18 +232,6 @@ def measure_scales(
         return
     batch = collate([train[k] for k in chosen]).to(device, dtype)
     model.run(batch.edge_vectors(), batch.edge_index, batch.types, True)
-
-
-def make_optimizer(flat: FlatParameters, options: OptimizationConfig) -> torch.optim.AdamW:
-    """AdamW that shrinks matrices only."""
-    decayed, other = flat.groups
-    groups = [
-        {"params": decayed, "weight_decay": options.weight_decay},
-        {"params": other, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups, lr=options.lr, betas=(0.9, 0.999), amsgrad=options.amsgrad, fused=True
-    )
 
 
 def configure_gpu(deterministic: bool) -> None:

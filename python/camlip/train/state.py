@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from camlip.train.optimizer import load_optimizer_state, optimizer_state
 from camlip.train.setup import ARCHITECTURE
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def capture(trainer: Trainer) -> dict[str, Any]:
         "model": trainer.model.describe(),
         "state": trainer.model.state_dict(),
         "ema": trainer.ema.state_dict(),
-        "optimizer": trainer.flat.state_of(trainer.optimizer),
+        "optimizer": optimizer_state(trainer.optimizer, trainer.flat),
         "schedule": trainer.schedule.state_dict(),
         "progress": dataclasses.asdict(trainer.state),
         "running": {
@@ -71,7 +72,7 @@ def capture(trainer: Trainer) -> dict[str, Any]:
 def restore(trainer: Trainer, content: dict[str, Any]) -> None:
     """Take over everything but the weights of the model, which are there already."""
     trainer.ema.load_state_dict(content["ema"])
-    trainer.flat.load_state(trainer.optimizer, content["optimizer"])
+    load_optimizer_state(trainer.optimizer, trainer.flat, content["optimizer"])
     trainer.schedule.load_state_dict(content["schedule"])
     trainer.state = State(**content["progress"])
     trainer.history = list(content["history"])

@@ -23,6 +23,7 @@ from camlip.train.flat import FlatParameters
 from camlip.train.logging import CsvLog, ProgressBar, TensorBoardLog
 from camlip.train.loss import Loss
 from camlip.train.metrics import ErrorSums
+from camlip.train.optimizer import make_optimizer
 from camlip.train.schedule import Schedule
 from camlip.train.schema import TrainConfig
 from camlip.train.setup import TrainingError
@@ -92,7 +93,7 @@ class Trainer:
         self._load = self.backend.loader(self.datasets.train)
         self.flat = FlatParameters(self.model)
         self.ema = ExponentialMovingAverage(self.model, options.ema, self.flat)
-        self.optimizer = setup.make_optimizer(self.flat, options)
+        self.optimizer = make_optimizer(self.flat, options)
         setup.check_space(self.run_dir, self.model)
         make_sampler = self.finetuning.sampler if self.finetuning else BatchSampler
         self.sampler = make_sampler(
