@@ -61,6 +61,7 @@ def trainer(
             "threads": threads,
             "device": "cpu",
             "backend": backend,
+            "optimizer": "adamw",
         },
         "log": {"progress": False, "csv": False, "tensorboard": False},
     }

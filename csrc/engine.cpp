@@ -76,12 +76,17 @@ void ImageExchange::reverse(double* features, int width) {
 
 namespace {
 
-// What "auto" stands for: what CAMLIP_BACKEND says, else a device where there is one.  Empty: the
-// processor.
+std::string wished_backend() {
+    const char* wish = std::getenv("CAMLIP_BACKEND");
+    return wish ? wish : "";
+}
+
+// What "auto" stands for: what CAMLIP_BACKEND says, which may be "auto" for a device where there is
+// one.  Empty: the processor.  It is the default because the kernels have not yet run on a device.
 std::string accelerator(const std::string& name) {
     if (name.compare(0, 4, "auto") != 0 || (name.size() > 4 && name[4] != ':')) return "";
-    const char* wish = std::getenv("CAMLIP_BACKEND");
-    if (wish && *wish && std::strcmp(wish, "auto") != 0) return wish;
+    const std::string wish = wished_backend();
+    if (wish != "auto") return wish;
     return num_cuda_devices() > 0 ? "cuda" + name.substr(4) : "";
 }
 
@@ -134,7 +139,7 @@ Engine::Engine(const Model& model, const EngineOptions& options)
             chosen = first;
         } catch (const BackendError&) {
             // What was wished for must be there.
-            if (better.compare(0, 4, "cuda") != 0 || std::getenv("CAMLIP_BACKEND")) throw;
+            if (wished_backend() != "auto") throw;
         }
     }
     active_.assign(static_cast<std::size_t>(model.num_types()), false);

@@ -78,9 +78,9 @@ typedef struct camlip_engine camlip_engine;
 typedef struct camlip_engine_options {
     size_t struct_size;
     const char* backend;   /* "reference", "cpu", "cuda", "cuda:1", or "auto": what the
-                              environment variable CAMLIP_BACKEND says, else cuda where there
-                              is a device that can run the model ("auto:1": device 1), else
-                              cpu.  NULL = "auto".
+                              environment variable CAMLIP_BACKEND says, else cpu; where that
+                              says "auto", cuda if there is a device that can run the model
+                              ("auto:1": device 1), else cpu.  NULL = "auto".
                               "cuda:current": in the CUDA context that is current to the thread
                               in this and every later call, also in camlip_engine_free       */
     const char* precision; /* "mixed" (float32, float64 sums) or "double"; NULL = "mixed"   */

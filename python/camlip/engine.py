@@ -209,7 +209,8 @@ class Engine:
     Args:
         model: the parameters.
         backend: ``reference``, ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: what the environment
-            variable ``CAMLIP_BACKEND`` says, else ``cuda`` where there is a device, else ``cpu``.
+            variable ``CAMLIP_BACKEND`` says, else ``cpu``; ``auto`` there means ``cuda`` where
+            there is a device.
         precision: ``mixed`` (float32 with float64 sums) or ``double``.
         threads: default: what OpenMP would use.
         active_types: types that will appear; radial tables are made for these alone.

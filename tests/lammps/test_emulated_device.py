@@ -119,13 +119,15 @@ def summary(folder, model, structures, style, ranks=1) -> str:
     )
 
 
-def test_auto_takes_a_device_where_there_is_one(structures, model, tmp_path, monkeypatch):
+def test_auto_takes_a_device_where_the_environment_says_so(structures, model, tmp_path, monkeypatch):
     monkeypatch.delenv("CAMLIP_BACKEND")
+    assert "engine cpu (" in summary(tmp_path, model, structures, "engine auto")
+    monkeypatch.setenv("CAMLIP_BACKEND", "auto")
     assert "engine cuda (" in summary(tmp_path, model, structures, "")
     assert "engine cpu (" in summary(tmp_path, model, structures, "engine cpu")
     monkeypatch.setenv("CAMLIP_BACKEND", "cpu")
     assert "engine cpu (" in summary(tmp_path, model, structures, "engine auto")
-    monkeypatch.delenv("CAMLIP_BACKEND")
+    monkeypatch.setenv("CAMLIP_BACKEND", "auto")
     monkeypatch.setenv("CAMLIP_EMULATED_DEVICES", "0")
     assert "engine cpu (" in summary(tmp_path, model, structures, "", ranks=2)
 

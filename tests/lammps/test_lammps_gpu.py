@@ -82,7 +82,7 @@ def test_pairs_left_out_stay_left_out(structures, tmp_path):
 
 
 def test_the_log_tells_the_device_and_its_memory(structures, tmp_path, monkeypatch):
-    monkeypatch.delenv("CAMLIP_BACKEND", raising=False)
+    monkeypatch.setenv("CAMLIP_BACKEND", "auto")
     (tmp_path / "model.pt").write_bytes(zoo("tiny").block)
     driver.write_data(tmp_path / "bulk.data", structures["bulk"])
     output = driver.run(DECK.format(engine="auto"), tmp_path, ranks=2)
