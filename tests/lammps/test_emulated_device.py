@@ -119,7 +119,7 @@ def summary(folder, model, structures, style, ranks=1) -> str:
     )
 
 
-def test_auto_takes_a_device_where_the_environment_says_so(structures, model, tmp_path, monkeypatch):
+def test_auto_takes_a_device_where_it_is_asked_to(structures, model, tmp_path, monkeypatch):
     monkeypatch.delenv("CAMLIP_BACKEND")
     assert "engine cpu (" in summary(tmp_path, model, structures, "engine auto")
     monkeypatch.setenv("CAMLIP_BACKEND", "auto")
