@@ -140,3 +140,9 @@ def test_every_cpp_file_names_its_license():
         for path in cpp_files(folder):
             head = path.read_text()[:200]
             assert f"SPDX-License-Identifier: {license_name}" in head, path
+
+
+def test_test_files_have_names_of_their_own():
+    """Two of one name in different folders stop pytest when both are collected, not before."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
