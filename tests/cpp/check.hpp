@@ -8,6 +8,7 @@
 #define CAMLIP_TESTS_CHECK_HPP
 
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <vector>
@@ -46,6 +47,17 @@ inline void close(const char* file, int line, const char* what, double value, do
     std::printf("%s:%d: %s: found %.17g, expected %.17g within %g\n", file, line, what, value,
                 expected, tolerance);
     ++failures();
+}
+
+// Largest difference over the largest expected value (at least 1e-3); infinite for NaN.
+inline double gap(const std::vector<double>& found, const std::vector<double>& expected) {
+    double most = 0, largest = 1e-3;
+    for (std::size_t n = 0; n < expected.size(); ++n) {
+        const double d = std::fabs(found[n] - expected[n]);
+        most = d >= 0 ? std::fmax(most, d) : HUGE_VAL;
+        largest = std::fmax(largest, std::fabs(expected[n]));
+    }
+    return most / largest;
 }
 
 // Runs every TEST; the exit status is 0 when all passed.

@@ -328,23 +328,13 @@ Results expected(const Model& model, const Structure& s) {
     return r;
 }
 
-double gap(const std::vector<double>& a, const std::vector<double>& b) {
-    double most = 0, largest = 1e-3;
-    for (std::size_t n = 0; n < b.size(); ++n) {
-        const double d = std::fabs(a[n] - b[n]);
-        most = d >= 0 ? std::max(most, d) : HUGE_VAL;
-        largest = std::max(largest, std::fabs(b[n]));
-    }
-    return most / largest;
-}
-
 void check_close(const Results& found, const Results& wanted, Precision precision) {
     const double limit = precision == Precision::kMixed ? 2e-5 : 1e-8;
-    CHECK(gap(found.atomic_energies, wanted.atomic_energies) < limit);
-    CHECK(gap(found.forces, wanted.forces) < limit);
-    CHECK(gap(found.virial, wanted.virial) < limit);
-    CHECK(gap(found.centroid_virial, wanted.centroid_virial) < limit);
-    CHECK(gap({found.energy}, {wanted.energy}) < limit);
+    CHECK(check::gap(found.atomic_energies, wanted.atomic_energies) < limit);
+    CHECK(check::gap(found.forces, wanted.forces) < limit);
+    CHECK(check::gap(found.virial, wanted.virial) < limit);
+    CHECK(check::gap(found.centroid_virial, wanted.centroid_virial) < limit);
+    CHECK(check::gap({found.energy}, {wanted.energy}) < limit);
 }
 
 struct Ranks {
@@ -370,7 +360,7 @@ TEST(ranks_agree_with_the_reference) {
         const Model model = random_model::make_model(random_model::small_config(2, layers));
         const double radius = model.config.cutoff + kSkin;
         const Results wanted = expected(model, s);
-        CHECK(gap(wanted.forces, Results(s.count()).forces) > 0.1);
+        CHECK(check::gap(wanted.forces, Results(s.count()).forces) > 0.1);
         for (const int ranks : {1, 2, 3}) {
             for (const Precision precision : {Precision::kMixed, Precision::kDouble}) {
                 std::vector<Domain> domains = decompose(s, ranks, radius);
@@ -400,7 +390,7 @@ TEST(atoms_without_ghosts_are_computed_while_the_host_exchanges) {
             CHECK(state->overlapped == 2 * static_cast<std::uint64_t>(layers - 1));
         // Energies alone, by the same way.
         const Results energies = on_ranks(model, open, domains, all.backends, 1, radius, false);
-        CHECK(gap(energies.atomic_energies, wanted.atomic_energies) < 1e-10);
+        CHECK(check::gap(energies.atomic_energies, wanted.atomic_energies) < 1e-10);
         // In tiles that end among them.
         cuda::Limits limits;
         limits.tile = 3;

@@ -134,23 +134,13 @@ Results expected(const Model& model, const Batch& b) {
     return r;
 }
 
-double gap(const std::vector<double>& a, const std::vector<double>& b) {
-    double most = 0, largest = 1e-3;
-    for (std::size_t n = 0; n < b.size(); ++n) {
-        const double d = std::fabs(a[n] - b[n]);
-        most = d >= 0 ? std::max(most, d) : HUGE_VAL;
-        largest = std::max(largest, std::fabs(b[n]));
-    }
-    return most / largest;
-}
-
 void check_close(const Results& found, const Results& wanted, Precision precision) {
     const double limit = precision == Precision::kMixed ? 2e-5 : 1e-8;
-    CHECK(gap(found.energy, wanted.energy) < limit);
-    CHECK(gap(found.atomic_energies, wanted.atomic_energies) < limit);
-    CHECK(gap(found.forces, wanted.forces) < limit);
-    CHECK(gap(found.virial, wanted.virial) < limit);
-    CHECK(gap(found.centroid_virial, wanted.centroid_virial) < limit);
+    CHECK(check::gap(found.energy, wanted.energy) < limit);
+    CHECK(check::gap(found.atomic_energies, wanted.atomic_energies) < limit);
+    CHECK(check::gap(found.forces, wanted.forces) < limit);
+    CHECK(check::gap(found.virial, wanted.virial) < limit);
+    CHECK(check::gap(found.centroid_virial, wanted.centroid_virial) < limit);
 }
 
 // One periodic system, whose cell may change.
@@ -206,7 +196,7 @@ TEST(many_systems_agree_with_the_reference) {
     for (const int layers : {1, 2, 3}) {
         const Model model = random_model::make_model(random_model::small_config(2, layers));
         const Results wanted = expected(model, b);
-        CHECK(gap(wanted.virial, Results(7, 0).virial) > 0.1);
+        CHECK(check::gap(wanted.virial, Results(7, 0).virial) > 0.1);
         for (const Precision precision : {Precision::kMixed, Precision::kDouble}) {
             const auto backend = emulator::make_backend(model, options(precision));
             check_close(on_device(model, *backend, b), wanted, precision);
@@ -221,12 +211,12 @@ TEST(only_what_is_asked_for) {
     const Results all = on_device(model, *backend, b);
     double any = 0;
     Outputs only;
-    CHECK(gap(on_device(model, *backend, b, &only).energy, all.energy) < 1e-10);
+    CHECK(check::gap(on_device(model, *backend, b, &only).energy, all.energy) < 1e-10);
     only.virial = &any;
-    CHECK(gap(on_device(model, *backend, b, &only).virial, all.virial) < 1e-10);
+    CHECK(check::gap(on_device(model, *backend, b, &only).virial, all.virial) < 1e-10);
     only.virial = nullptr;
     only.forces = &any;
-    CHECK(gap(on_device(model, *backend, b, &only).forces, all.forces) < 1e-10);
+    CHECK(check::gap(on_device(model, *backend, b, &only).forces, all.forces) < 1e-10);
 }
 
 TEST(batches_of_any_size_follow_each_other_and_whole_systems) {

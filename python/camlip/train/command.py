@@ -59,12 +59,17 @@ def run(args: argparse.Namespace) -> int:
             print(format_table(evaluation.table(), name))
         print(f"best model: {trainer.run_dir / 'best.ckpt'}")
     elif main:
-        print(
-            f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
-            f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"
-        )
+        print(stopped(trainer))
     trainer.processes.close()
     return 0 if completed else INTERRUPTED
+
+
+def stopped(trainer: Trainer) -> str:
+    """What a run says that a signal ended."""
+    return (
+        f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
+        f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"
+    )
 
 
 def run_committee(config: TrainConfig, args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from camlip.data import Structure
 from camlip.data import read_structures as read_labelled
 from camlip.models import CartesianMoments
 from camlip.train.checkpoint import load_checkpoint
-from camlip.train.command import INTERRUPTED, add_run_arguments, describe
+from camlip.train.command import INTERRUPTED, add_run_arguments, describe, stopped
 from camlip.train.config import ConfigError, load_values, parse_config
 from camlip.train.evaluation import evaluate_dataset, format_table
 from camlip.train.finetune.schema import label_keys
@@ -84,10 +84,7 @@ def run(args: argparse.Namespace) -> int:
         print(compared)
         print(f"best model: {best}")
     elif main:
-        print(
-            f"stopped at epoch {trainer.state.epoch + 1}; continue with --resume "
-            f"(checkpoint: {trainer.run_dir / 'last.ckpt'})"
-        )
+        print(stopped(trainer))
     trainer.processes.close()
     return 0 if completed else INTERRUPTED
 
