@@ -47,6 +47,34 @@ def test_version_and_usage(capsys):
     assert (status, err.splitlines()[0]) == (2, "camlip: unknown command 'trian'")
 
 
+def as_process(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "camlip", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(PYTHON)},
+        **options,
+    )
+
+
+def test_the_package_is_the_command():
+    done = as_process("--version", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (0, f"camlip {camlip.__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models", "--help"], ["models"]])
+def test_a_reader_that_is_gone_is_no_error(arguments):
+    """As in ``camlip --help | head -1``, when head is faster."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = as_process(*arguments, stdout=writer)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_has_help(capsys, command):
     status, out, _ = outcome(capsys, command, "--help")

@@ -69,6 +69,14 @@ def test_names_and_paths(tmp_path, monkeypatch):
         Engine(Model("camlip:silicn"))
 
 
+def test_a_misspelt_name_is_recognized(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelFileError, match=r"'silicn': neither a file.*camlip models.*'silicon'"):
+        MLIPCalculator("silicn")
+    with pytest.raises(ModelFileError, match=r"'xyzzy'.*camlip models'; there are .*silicon"):
+        MLIPCalculator("xyzzy")
+
+
 def test_command(capsys):
     assert main(["models"]) == 0
     assert "silicon    Si" in capsys.readouterr().out

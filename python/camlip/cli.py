@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 import warnings
@@ -37,6 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: that of the command, 2 for a mistake in its input, 130 when interrupted.
     """
+    try:
+        try:
+            return _main(argv)
+        finally:
+            # Not left to the end of the interpreter, which complains about a pipe that is closed.
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output (head, less) is gone; nothing is wrong here.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "--version" in arguments[:1]:
         print(f"camlip {camlip.__version__}")
@@ -61,9 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"camlip {name}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output (head, less) is gone; nothing is wrong here.
-        sys.stderr.close()
-        return 0
+        raise
     except Exception as error:
         if args.debug or not expected(error):
             raise

@@ -10,6 +10,7 @@ array(-9.07)
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -79,7 +80,7 @@ def model_path(name: str | os.PathLike[str]) -> str:
             ``silicon`` where there is no such file.
 
     Raises:
-        ModelFileError: ``camlip:`` and no such model.
+        ModelFileError: no such model: a name with ``camlip:``, or a word that is no file either.
 
     >>> model_path("runs/water.pt")
     'runs/water.pt'
@@ -90,9 +91,18 @@ def model_path(name: str | os.PathLike[str]) -> str:
     if path.isidentifier() and not os.path.exists(path):
         try:
             return _engine.model_path(f"camlip:{path}")
-        except ModelFileError:
-            return path
+        except ModelFileError as error:
+            raise ModelFileError(_no_such_model(path)) from error
     return _engine.model_path(path)
+
+
+def _no_such_model(name: str) -> str:
+    from camlip.pretrained import names
+
+    known = names()
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+    return f"model '{name}': neither a file nor one of the models of 'camlip models'; {hint}"
 
 
 class Model:
