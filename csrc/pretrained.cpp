@@ -32,7 +32,8 @@ std::string pretrained_path(const std::string& name) {
     std::vector<std::string> names;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(folder(), error)) {
-        if (entry.path().extension() != ".pt") continue;
+        const auto extension = entry.path().extension();
+        if (extension != ".pt" && extension != ".safetensors") continue;
         if (entry.path().stem() == wanted) return entry.path().string();
         names.push_back(entry.path().stem().string());
     }

@@ -1,12 +1,14 @@
 """Models that come with the package: found by name in every host, small, sane."""
 
 import argparse
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.data import covalent_radii
 from ase.eos import EquationOfState
 from ase.units import GPa
 
@@ -44,15 +46,37 @@ def test_crystals_are_those_of_the_reference_method(name):
     assert found / GPa == pytest.approx(modulus, rel=0.15)
 
 
+@pytest.mark.parametrize("name", sorted(set(CRYSTALS) & set(pretrained.names())))
+def test_crystals_are_stable(name):
+    """No displacement of the atoms of 2 x 2 x 2 cells (X and L among them) lowers the energy."""
+    element, structure, constant, _ = CRYSTALS[name]
+    atoms = bulk(element, structure, a=constant).repeat(2)
+    atoms.calc = MLIPCalculator(name, precision="double", threads=1)
+    step, size = 0.01, 3 * len(atoms)
+    hessian = np.zeros((size, size))
+    for n in range(size):
+        for sign in (1, -1):
+            atoms.positions.reshape(-1)[n] += sign * step
+            hessian[n] -= sign * atoms.get_forces().ravel() / (2 * step)
+            atoms.positions.reshape(-1)[n] -= sign * step
+    values = np.linalg.eigvalsh((hessian + hessian.T) / 2)
+    # Three translations; then the softest mode, eV/Angstrom^2.
+    assert values[:3] == pytest.approx(np.zeros(3), abs=1e-4)
+    assert values[3] > 0.5
+
+
 @pytest.mark.parametrize("name", pretrained.names())
 def test_atoms_that_meet_repel_each_other(name):
-    number = Model(f"camlip:{name}").atomic_numbers[0]
-    energies = []
-    for distance in (1.2, 0.9, 0.6, 0.3):
-        pair = Atoms([number, number], [[0, 0, 0], [0, 0, distance]])
-        pair.calc = MLIPCalculator(name, threads=1)
-        energies.append(pair.get_potential_energy())
-    assert (np.diff(energies) > 10.0).all()
+    numbers = Model(f"camlip:{name}").atomic_numbers
+    calculator = MLIPCalculator(name, threads=1)
+    for a, b in itertools.combinations_with_replacement(numbers, 2):
+        bond = covalent_radii[a] + covalent_radii[b]
+        energies = []
+        for distance in bond * np.array([0.54, 0.4, 0.27, 0.135]):
+            pair = Atoms([a, b], [[0, 0, 0], [0, 0, distance]])
+            pair.calc = calculator
+            energies.append(pair.get_potential_energy())
+        assert (np.diff(energies) > 5.0).all(), (a, b, energies)
 
 
 def test_names_and_paths(tmp_path, monkeypatch):

@@ -1,4 +1,7 @@
-"""Models that come with camlip, each ``NAME.pt`` with its card ``NAME.md``; ``camlip models``.
+"""Models that come with camlip; ``camlip models``.
+
+Each is a file ``NAME.pt``, or ``NAME.safetensors`` where TorchScript would make it larger than
+2 MB, with its card ``NAME.md``.
 
 They are found wherever a model file is asked for: ``pair_coeff * * camlip:silicon Si``,
 ``MLIPCalculator("silicon")``, ``MLIPForce("camlip:silicon", topology)``, ``camlip info silicon``.
@@ -13,6 +16,7 @@ from camlip.engine import Model, symbols
 from camlip.errors import ArgumentError
 
 _FOLDER = Path(__file__).parent
+_SUFFIXES = (".pt", ".safetensors")
 
 
 def names() -> list[str]:
@@ -21,7 +25,7 @@ def names() -> list[str]:
     >>> "silicon" in names()
     True
     """
-    return sorted(path.stem for path in _FOLDER.glob("*.pt"))
+    return sorted(path.stem for path in _FOLDER.iterdir() if path.suffix in _SUFFIXES)
 
 
 def card(name: str) -> str:
