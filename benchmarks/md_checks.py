@@ -182,16 +182,19 @@ def distances(run: Run, frames: np.ndarray, atoms: Atoms, system: System) -> str
     lengths = np.diag(atoms.cell.array)
     usual = radii[i] + radii[j]
     start = _separations(atoms.positions, i, j, lengths)
-    bonded = (start < 1.25 * usual) if system.molecules else np.zeros(len(i), dtype=bool)
+    bonded = start < 1.25 * usual
+    of_pair = {name: pairs == name for name in system.shortest}
     for frame in frames:
         found = _separations(frame, i, j, lengths)
         for name, limit in system.shortest.items():
-            nearest = float(found[pairs == name].min())
+            nearest = float(found[of_pair[name]].min())
             run.shortest[name] = round(min(nearest, run.shortest.get(name, np.inf)), 3)
             if nearest < NEAR * limit:
                 return f"{name} at {nearest:.2f} A"
+        if not system.molecules:
+            continue
         broken = bonded & (found > 1.5 * usual)
-        formed = ~bonded & (found < 1.1 * usual) if system.molecules else broken
+        formed = ~bonded & (found < 1.1 * usual)
         for what, which in (("breaks", broken), ("forms", formed)):
             if which.any():
                 n = int(np.argmax(which))
