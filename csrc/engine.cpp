@@ -284,8 +284,9 @@ MemoryEstimate Engine::estimate_memory(std::int64_t num_owned, std::int64_t num_
     MemoryEstimate estimate;
     estimate.num_owned = num_owned;
     estimate.num_ghost = num_ghost;
-    estimate.num_edges =
-        static_cast<std::int64_t>(neighbors_per_atom * static_cast<double>(num_owned));
+    // A cell without much of a volume may have any density.
+    estimate.num_edges = static_cast<std::int64_t>(
+        std::min(neighbors_per_atom * static_cast<double>(num_owned), 1e17));
     estimate.periodic = periodic;
     backend_->estimate_memory(estimate);
     return estimate;

@@ -285,6 +285,24 @@ def test_the_estimate_of_memory_covers_what_is_taken():
 
 
 @on_device
+def test_the_calculator_tells_before_the_first_step_what_it_will_take(file, caplog):
+    atoms = disordered(300)
+    atoms.calc = MLIPCalculator(file, device="cuda")
+    estimate = atoms.calc.estimate_memory(atoms)
+    assert 0 < estimate.least_bytes <= estimate.needed_bytes < estimate.available_bytes
+    caplog.clear()
+    with caplog.at_level("INFO", logger="camlip.memory"):
+        for _ in range(2):
+            atoms.get_forces()
+            atoms.rattle(0.01, seed=1)
+    (line,) = caplog.messages  # of the first step alone
+    assert line.startswith("memory: about ")
+    assert line.endswith(" left, for 300 atoms")
+    held = atoms.calc._engine.info.memory_bytes
+    assert 0.5 * estimate.needed_bytes < held < 1.1 * estimate.needed_bytes
+
+
+@on_device
 @pytest.mark.parametrize("cell", ["none", "full"])
 def test_relaxation_ends_where_that_of_the_cpu_does(cell):
     """Steps of constant pressure keep their list while the cell changes little."""

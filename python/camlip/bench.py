@@ -30,10 +30,10 @@ from camlip.engine import Engine, Model
 from camlip.errors import ArgumentError, BackendError, EngineError
 from camlip.lammps import plugin_directory
 from camlip.lammps_check import LammpsMissing, data_file, find_lmp
+from camlip.memory import DEFAULT_SKIN, check_memory, logger
 
 HOSTS = ("engine", "ase", "lammps")
 PROPERTIES = ("energy", "forces", "virial")
-DEFAULT_SKIN = 0.5  # Angstrom, of the engine
 MIN_STEPS, MAX_STEPS = 5, 400
 
 _DECK = """
@@ -218,6 +218,7 @@ def _time_engine(model: Model, atoms: Atoms, case: Case, seconds: float) -> Timi
     )
     cell = atoms.cell.array if atoms.pbc.any() else None
     pbc = atoms.pbc.tolist()
+    check_memory(engine, atoms, DEFAULT_SKIN)
 
     def step(positions: np.ndarray) -> float:
         begin = time.perf_counter()
@@ -283,7 +284,10 @@ def _time_lammps(
         }
         # First a few steps to learn how long they take, then three runs for a median.
         deck = _DECK.format(warm_up=2, **options)
-        trial = parse_log(_run(executable, case, folder, deck + "run 5\n"))
+        said = _run(executable, case, folder, deck + "run 5\n")
+        trial = parse_log(said)
+        for line in re.findall(r"^ *(memory: about .*)$", said, re.M):
+            logger.info("%s", line)
         if not trial:
             raise EngineError("lammps: its output shows no finished run, expected one")
         once = trial[0]["seconds"] / 5

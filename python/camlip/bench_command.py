@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 import camlip
 from camlip._files import replacing
@@ -145,7 +147,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=_integers, default=[1], help="of each rank (1)")
     parser.add_argument("--ranks", type=_integers, default=[1], help="MPI ranks, with lammps (1)")
-    parser.add_argument("--engine", type=_words, default=["auto"], help="auto, cpu, reference")
+    parser.add_argument(
+        "--engine", type=_words, default=["auto"], help="auto, cpu, cuda, reference"
+    )
     parser.add_argument("--precision", type=_words, default=["mixed"], help="mixed, double")
     parser.add_argument("--simd", default="auto", help="auto, avx512, avx2, baseline")
     parser.add_argument(
@@ -195,11 +199,15 @@ def run(args: argparse.Namespace) -> int:
     wanted = cases(args)
     model = Model(args.model)
     timings: list[Timing] = []
-    for case in tqdm(wanted, unit="case", desc="bench", leave=False):
-        timing = measure(args.model, case, args.seconds, model, args.lmp)
-        # Sizes that a system cannot have give the same number of atoms twice.
-        if not any(_same(timing, other) for other in timings):
-            timings.append(timing)
+    # What a device will need is told before the first step.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("camlip.memory").setLevel(logging.INFO)
+    with logging_redirect_tqdm():
+        for case in tqdm(wanted, unit="case", desc="bench", leave=False):
+            timing = measure(args.model, case, args.seconds, model, args.lmp)
+            # Sizes that a system cannot have give the same number of atoms twice.
+            if not any(_same(timing, other) for other in timings):
+                timings.append(timing)
     print(f"{cpu_name()}, {os.cpu_count()} cores; {args.model}, {symbols(model.atomic_numbers)}")
     print(table(timings))
     if args.json is not None:

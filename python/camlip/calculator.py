@@ -15,8 +15,9 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
-from camlip.engine import Engine, Model, model_path, symbols
+from camlip.engine import Engine, MemoryEstimate, Model, model_path, symbols
 from camlip.errors import ArgumentError, NumericError
+from camlip.memory import check_memory
 
 
 class _State(NamedTuple):
@@ -73,6 +74,9 @@ class MLIPCalculator(Calculator):
 
     Results are kept until positions, elements, cell or pbc of the structure change, in whatever
     way they are changed; ``atoms`` is a structure of these four.
+
+    On a device, what a structure will take is logged (``camlip.memory``, level INFO) and compared
+    with what is free before the first step; :meth:`estimate_memory` says it beforehand.
 
     A copy or an unpickled calculator opens the file again; it must still be there.
 
@@ -138,6 +142,18 @@ class MLIPCalculator(Calculator):
     def cutoff(self) -> float:
         """Range of the model's neighbor list in Angstrom."""
         return self.model.cutoff
+
+    def estimate_memory(self, atoms: Atoms) -> MemoryEstimate | None:
+        """What a structure will take on the device; None on the processor.
+
+        Args:
+            atoms: only its size, elements, cell and pbc count.
+
+        Raises:
+            ArgumentError: for an element that the model does not know.
+            BackendError: if it does not fit.
+        """
+        return check_memory(self._engine_for(atoms, check=False), atoms, self._options["skin"])
 
     @property
     def atoms(self) -> Atoms | None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -232,8 +248,8 @@ class MLIPCalculator(Calculator):
             self._box = (state.cell, state.pbc)
         return self._volume
 
-    def _engine_for(self, atoms: Atoms) -> Engine:
-        """The engine, with tables for the elements of the structure."""
+    def _engine_for(self, atoms: Atoms, check: bool = True) -> Engine:
+        """The engine, with tables for the elements of the structure, whose memory is checked."""
         numbers = atoms.numbers.tobytes()
         if self._engine is not None and self._numbers == numbers:
             return self._engine
@@ -244,7 +260,9 @@ class MLIPCalculator(Calculator):
             self._engine = Engine(
                 self.model, **self._options, active_types=sorted(self._active) or None
             )
-        self._types, self._numbers = types, numbers
+        if check:
+            check_memory(self._engine, atoms, self._options["skin"])
+            self._types, self._numbers = types, numbers
         return self._engine
 
     def __reduce__(self) -> tuple[Any, ...]:
