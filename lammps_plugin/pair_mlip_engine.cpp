@@ -71,11 +71,14 @@ camlip_status PairMLIP::make_engine(const std::string& backend) {
 
 // What the log says of a device.  Collective.
 std::string PairMLIP::describe_device() {
+    const bool excludes = neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0;
     std::string text = fmt::format(
         "  devices: {} for {} rank{} of this node; neighbor lists are made {}\n",
         device_ >= 0 ? fmt::format("number {}", device_) : std::to_string(devices_on_node_),
         ranks_on_node_, ranks_on_node_ == 1 ? "" : "s",
-        hybrid_ ? "by LAMMPS, because of pair_style hybrid" : "there");
+        hybrid_    ? "by LAMMPS, because of pair_style hybrid"
+        : excludes ? "by LAMMPS, because of neigh_modify exclude"
+                   : "there");
 
     // Ghosts as of a cube, neighbors as of a box that is evenly full.
     const double reach = info_.cutoff + neighbor->skin;

@@ -77,7 +77,10 @@ def test_a_list_without_some_pairs_is_that_of_lammps(structures, model, tmp_path
     def run(engine: str, ranks: int, setup: str) -> driver.State:
         style = f"engine {engine} precision double"
         deck = driver.deck("state", data, model, style=style, setup=setup)
-        return driver.State.read("state", driver.run(deck, tmp_path, ranks=ranks), tmp_path)
+        output = driver.run(deck, tmp_path, ranks=ranks)
+        told = "neighbor lists are made by LAMMPS, because of neigh_modify exclude" in output
+        assert told == (engine == "cuda")
+        return driver.State.read("state", output, tmp_path)
 
     exclude = "neigh_modify exclude type 1 2"
     found = run("cuda", 2, exclude)
@@ -103,6 +106,8 @@ run 0
     for engine, ranks in (("cpu", 1), ("cuda", 1), ("cuda", 2)):
         text = deck.format(data=data, kind=kind, model=model, engine=engine)
         lines = driver.run(text, tmp_path, ranks=ranks).splitlines()
+        told = "neighbor lists are made by LAMMPS, because of pair_style hybrid"
+        assert any(told in line for line in lines) == (engine == "cuda")
         row = next(n for n, line in enumerate(lines) if line.split()[:2] == ["Step", "PotEng"])
         values[engine, ranks] = np.array(lines[row + 1].split(), dtype=float)
     for found in values.values():
