@@ -79,7 +79,7 @@ def test_a_system_that_does_not_fit_is_refused_before_the_first_step(tmp_path):
 def test_bench_tells_what_a_device_will_take(tmp_path):
     model = tmp_path / "tiny.camlip"
     model.write_bytes(zoo("tiny").block)
-    command = ["-m", "camlip", "bench", str(model), "--system", "si", "--engine", "cuda"]
+    command = ["-m", "camlip.cli", "bench", str(model), "--system", "si", "--engine", "cuda"]
     command += ["--sizes", "64", "--seconds", "0.01", "--host"]
     for host in ("engine", "ase"):
         done = on_emulated_device(tmp_path, *command, host)
