@@ -75,6 +75,35 @@ def test_goals_are_met_only_by_what_was_run(tmp_path):
     assert "| 6 | not run |" in small
 
 
+def test_a_peer_that_was_trained_here_is_the_goal(tmp_path):
+    bench = {
+        "measure": "rmse",
+        "tests": {"test": "x.xyz"},
+        "goals": {"medium": {"test": "mace"}, "small": {"test": "mace"}},
+    }
+    medium, small = table.rows("x", bench, tmp_path)
+    assert "not run" in medium
+    assert "not run" in small
+    for model, forces in (("mace", 50.0), ("medium", 40.0), ("small", 60.0)):
+        errors = {"test": {"energy_rmse": 1.0, "forces_rmse": forces}}
+        found = {"errors": errors, "training_minutes": 3.01}
+        (tmp_path / f"x-{model}-1.json").write_text(json.dumps(found))
+    mace, medium, small = table.rows("x", bench, tmp_path)
+    assert mace == ("| x test | rmse | MACE, trained here, 3 minutes | 1 (1) | 50 (1) | | | 3 |")
+    assert "40 (1) | 50 | yes | 3 |" in medium
+    assert "60 (1) | 50 | **no** | 3 |" in small
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "mace" in run.load(n)])
+def test_peers_and_camlip_share_time_and_goals(name):
+    bench = run.load(name)
+    options = bench["config"]["train"]
+    # Processor time, so that other work on the machine favors nobody; one length for all.
+    assert options["clock"] == "processor"
+    assert options["threads"] == 1
+    assert not any("train" in changes for changes in bench.get("presets", {}).values())
+
+
 @pytest.mark.slow
 def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
     # Structures that the project labels itself; a model of no use.

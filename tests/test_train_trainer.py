@@ -279,6 +279,14 @@ def test_a_run_by_the_clock_ends_on_time(tmp_path):
     assert trainer.history[-1]["stage"] == 2
 
 
+def test_the_processor_clock_does_not_count_other_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+    # Whatever the wall clock says, no processor time passes: the run goes on to its last epoch.
+    trainer = train(tmp_path, train={"epochs": 3, "max_minutes": 1e-6, "clock": "processor"})
+    assert trainer.state.epoch == 3
+    assert trainer.state.minutes == 0.0
+
+
 def test_early_stopping(tmp_path):
     # With a learning rate this small nothing improves by the last digit after the first epochs.
     trainer = train(

@@ -25,10 +25,18 @@ def measured(folder: Path, name: str, preset: str) -> list[dict[str, Any]]:
     return [json.loads(p.read_text()) for p in sorted(folder.glob(f"{name}-{preset}-*.json"))]
 
 
+def averages(runs: list[dict[str, Any]], test: str, measure: str) -> tuple[list[str], str]:
+    """Cells of the errors in energies and forces, and minutes of training."""
+    errors = [r["errors"][test] for r in runs]
+    cells = [spread([e[f"{key}_{measure}"] for e in errors]) for key in ("energy", "forces")]
+    return cells, f"{mean(r['training_minutes'] for r in runs):.0f}"
+
+
 def rows(name: str, bench: dict[str, Any], folder: Path) -> list[str]:
     """Lines of a benchmark: one of each potential and test set."""
     lines = []
     measure = bench["measure"]
+    trained = measured(folder, name, "mace")
     for test in bench["tests"]:
         others = {key: values[test] for key, values in bench.get("published", {}).items()}
         peers = folder / f"{bench['peers']}.json" if "peers" in bench else None
@@ -38,23 +46,28 @@ def rows(name: str, bench: dict[str, Any], folder: Path) -> list[str]:
             energy, forces = (errors.get(f"{key}_{measure}") for key in ("energy", "forces"))
             cells = [f"{x:.3g}" if x is not None else "" for x in (energy, forces)]
             lines.append(f"| {name} {test} | {measure} | {other} | {' | '.join(cells)} | | | |")
+        if trained:
+            cells, minutes = averages(trained, test, measure)
+            lines.append(
+                f"| {name} {test} | {measure} | MACE, trained here, {minutes} minutes | "
+                f"{' | '.join(cells)} | | | {minutes} |"
+            )
         for preset, goals in bench["goals"].items():
             runs = measured(folder, name, preset)
             goal = goals[test]
+            if goal == "mace":
+                errors = [r["errors"][test][f"forces_{measure}"] for r in trained]
+                goal = float(f"{mean(errors):.3g}") if errors else None
             cells = ["", ""]
             verdict = "not run"
             minutes = ""
             if runs:
-                errors = [r["errors"][test] for r in runs]
-                cells = [
-                    spread([e[f"{key}_{measure}"] for e in errors]) for key in ("energy", "forces")
-                ]
+                cells, minutes = averages(runs, test, measure)
                 if goal is not None:
-                    met = mean(e[f"forces_{measure}"] for e in errors) <= goal
+                    met = mean(r["errors"][test][f"forces_{measure}"] for r in runs) <= goal
                     verdict = "yes" if met else "**no**"
                 else:
                     verdict = ""
-                minutes = f"{mean(r['training_minutes'] for r in runs):.0f}"
             lines.append(
                 f"| {name} {test} | {measure} | **camlip `{preset}`** | {' | '.join(cells)} | "
                 f"{'' if goal is None else f'{goal:g}'} | {verdict} | {minutes} |"

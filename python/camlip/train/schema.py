@@ -122,7 +122,9 @@ class OptimizationConfig(Section):
 
     Attributes:
         epochs: passes over the data; default 200, without a limit when ``max_minutes`` is given.
-        max_minutes: wall-clock length of the run; the schedule stretches over it.
+        max_minutes: length of the run by ``clock``; the schedule stretches over it.
+        clock: ``wall``, or ``processor``: processor time of the process, which other work on the
+            machine does not shorten.
         atoms_per_batch: close a batch before it has more atoms; default 256.
         structures_per_batch: close a batch at so many structures, instead or as well.
         lr: highest learning rate.
@@ -155,6 +157,7 @@ class OptimizationConfig(Section):
 
     epochs: Count | None = None
     max_minutes: Positive | None = None
+    clock: Literal["wall", "processor"] = "wall"
     atoms_per_batch: Count | None = None
     structures_per_batch: Count | None = None
     lr: Positive = 5e-3

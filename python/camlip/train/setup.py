@@ -33,6 +33,7 @@ FREE_KEYS = (
     "log.",
     "train.epochs",
     "train.max_minutes",
+    "train.clock",
     "train.patience",
     "train.validate_every",
     "train.device",

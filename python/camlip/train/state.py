@@ -24,7 +24,7 @@ class State:
         epoch: epochs completed.
         batch: batches of the current epoch completed.
         step: optimizer steps.
-        minutes: wall-clock time spent.
+        minutes: time spent, by ``train.clock``.
         stage: 1 or 2.
         best_loss: smallest validation loss of this stage.
         best_epoch: epoch of it.

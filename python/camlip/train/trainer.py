@@ -115,7 +115,8 @@ class Trainer:
             restore(self, content)
         self._stop = False
         self._base_minutes = self.state.minutes
-        self._started = time.monotonic()
+        self._clock = time.process_time if config.train.clock == "processor" else time.monotonic
+        self._started = self._clock()
         self._saved = time.monotonic()
 
     # ---- the run -------------------------------------------------------------------------
@@ -133,7 +134,7 @@ class Trainer:
         """
         log = self.config.log
         main = self.processes.is_main
-        self._base_minutes, self._started = self.state.minutes, time.monotonic()
+        self._base_minutes, self._started = self.state.minutes, self._clock()
         if main:
             self.save("last.ckpt")
         self.csv = CsvLog(self.run_dir / "log.csv", self.history) if main and log.csv else None
@@ -338,7 +339,7 @@ class Trainer:
     # ---- small things --------------------------------------------------------------------
 
     def _minutes(self) -> float:
-        return self._base_minutes + (time.monotonic() - self._started) / 60
+        return self._base_minutes + (self._clock() - self._started) / 60
 
     def _text(self, loss: float, speed: float) -> str:
         epochs = self.config.train.epochs
