@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "accuracy"
 
 
-def script(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"accuracy_{name}", FOLDER / f"{name}.py")
+def script(name: str, folder: Path = FOLDER) -> Any:
+    spec = importlib.util.spec_from_file_location(f"accuracy_{name}", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -26,6 +26,7 @@ def script(name: str) -> Any:
 
 
 run, table = script("run"), script("table")
+peer_shares = script("shares", ROOT / "benchmarks" / "peers" / "workers")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
@@ -102,6 +103,24 @@ def test_peers_and_camlip_share_time_and_goals(name):
     assert options["clock"] == "processor"
     assert options["threads"] == 1
     assert not any("train" in changes for changes in bench.get("presets", {}).values())
+
+
+def test_shares_of_time_go_on_through_the_passes(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(peer_shares.time, "process_time", lambda: clock[0])
+    shares = peer_shares.Shares(seconds=8.0, count=2)
+    shares.begin(["a", "b", "c"])
+    seen: list[list[str]] = [[], []]
+    for share in seen:
+        for batch in shares:
+            share.append(batch)
+            clock[0] += 1.0
+        # Validation takes five seconds that do not count.
+        clock[0] += 5.0
+        shares.start += 5.0
+    assert seen == [["a", "b", "c", "a"], ["b", "c", "a", "b"]]
+    assert shares.spent() == 8.0
+    assert shares.batches == 8
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ OPTIONS: dict[str, Any] = {
     "ema_decay": 0.99,
     "batch_size": 1,
     "valid_batch_size": 2,
-    "energy_weight": 1,
+    "energy_weight": 10,
     "forces_weight": 100,
     "swa_energy_weight": 1000,
     "swa_forces_weight": 100,

@@ -36,6 +36,7 @@ import torch  # noqa: E402
 from mace import tools  # noqa: E402
 from mace.calculators import MACECalculator  # noqa: E402
 from mace.cli.run_train import run  # noqa: E402
+from shares import Shares  # noqa: E402
 
 # The function of this name hides the module in mace.tools.
 mace_train = importlib.import_module("mace.tools.train")
@@ -44,43 +45,6 @@ WATCHED = 4
 SHARES = 41  # one more than a multiple of the interval of validation: the last share is validated
 VALIDATE_EVERY = 8
 STAGE_TWO = 31  # of the shares: 75 %
-
-
-class Shares:
-    """Batches of a loader, in equal shares of processor time instead of passes.
-
-    ``start`` may be put off by time that does not count.
-
-    Args:
-        seconds: of all shares together.
-    """
-
-    def __init__(self, seconds):
-        self.seconds = seconds
-        self.share = self.batches = 0
-
-    def begin(self, loader):
-        """Start the clock.
-
-        Args:
-            loader: shuffles in every pass.
-        """
-        self.loader, self.endless = loader, self._passes()
-        self.start = time.process_time()
-
-    def spent(self):
-        """Seconds of training."""
-        return time.process_time() - self.start
-
-    def _passes(self):
-        while True:
-            yield from self.loader
-
-    def __iter__(self):
-        self.share += 1
-        while self.spent() < self.seconds * self.share / SHARES:
-            self.batches += 1
-            yield next(self.endless)
 
 
 class Trained(Exception):
@@ -109,9 +73,8 @@ def errors(model_file, structures):
 
 def train(job, model_file):
     """Run mace_run_train; returns facts about the run."""
-    seconds = 60.0 * job["minutes"]
     facts = {"history": []}
-    shares = Shares(seconds)
+    shares = Shares(60.0 * job["minutes"], SHARES)
     original_train = mace_train.train
     original_evaluate, original_log = mace_train.evaluate, mace_train.valid_err_log
 
