@@ -17,7 +17,7 @@ from ase.io import read
 
 HOT = 1.5  # of the temperature, mean of a picosecond
 JUMP = 0.1  # kT an atom, of the conserved energy between two picoseconds
-BELOW = 0.15  # eV an atom: zero-point motion in data of path integrals is more than this lacks
+BELOW = 0.15  # eV an atom; data of path integrals have more zero-point energy than dynamics
 NEAR = 0.8  # of the smallest distance in the training data
 
 

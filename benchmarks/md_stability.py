@@ -115,9 +115,12 @@ def report(found: dict[str, Any]) -> dict[str, Any]:
     runs = found["runs"].values()
     return {
         "shortest": {name: min(run["shortest"][name] for run in runs) for name in found["limits"]},
-        "potential": float(np.mean([run["potential"][1:] or run["potential"] for run in runs])),
         "drift": float(np.mean([sum(run["drift"]) / run["picoseconds"] for run in runs])),
-        "failures": {seed: run["failure"] for seed, run in found["runs"].items() if run["failure"]},
+        "failures": {
+            f"{seed}, by {run['picoseconds']:g} ps": run["failure"]
+            for seed, run in found["runs"].items()
+            if run["failure"]
+        },
     }
 
 
@@ -138,7 +141,7 @@ def table(results: Path) -> str:
         failures = "; ".join(f"seed {seed}: {what}" for seed, what in row["failures"].items())
         lines.append(
             f"| `{found['model']}` | {found['formula']} | {found['temperature']:g} "
-            f"| {found['step_fs']:g} | {len(done)} x {min(done):g} ps | {near} "
+            f"| {found['step_fs']:g} | {len(done)} x {max(done):g} ps | {near} "
             f"| {1000 * row['drift']:.3f} | {failures or 'none'} |"
         )
     return "\n".join(lines)
