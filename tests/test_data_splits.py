@@ -1,6 +1,7 @@
 """Splits: sizes, groups, determinism, isolated atoms, given files."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ DATA = [dimer(k, "liquid" if k < 60 else "solid" if k < 90 else "gas") for k in 
 DATA.append(Structure(np.zeros((1, 3)), np.array([1]), energy=-13.6))
 
 
-@pytest.mark.parametrize("mode", ["random", "config_type"])
+@pytest.mark.parametrize("mode", ["random", "config_type", "forces"])
 def test_split_is_a_partition_and_deterministic(mode):
     train, valid = split(DATA, mode, fraction=0.2, seed=3)
     assert len(valid) == 20
@@ -43,6 +44,22 @@ def test_split_is_a_partition_and_deterministic(mode):
 def test_every_group_gets_its_share():
     _, valid = split(DATA, "config_type", fraction=0.1)
     assert Counter(s.config_type for s in valid) == {"liquid": 6, "solid": 3, "gas": 1}
+
+
+def test_large_forces_get_their_share():
+    # Ten melts among ninety crystals, in no order.
+    melts = set(np.random.default_rng(0).permutation(100)[:10].tolist())
+    data = [
+        replace(dimer(k), forces=np.full((2, 3), 2.0 if k in melts else 0.01 * k / 100))
+        for k in range(100)
+    ]
+    for seed in range(5):
+        _, valid = split_indices(data, "forces", 0.2, seed)
+        assert len(melts & set(valid)) == 2
+    # Forces that are missing are no error.
+    half = [s if k % 2 else replace(s, forces=None) for k, s in enumerate(data)]
+    half[1] = replace(half[1], forces=np.full((2, 3), np.nan))
+    assert len(split_indices(half, "forces", 0.1)[1]) == 10
 
 
 def test_small_sets_keep_one_structure_on_each_side():

@@ -1,4 +1,4 @@
-"""Training and validation sets: given files, at random, or by configuration type."""
+"""Training and validation sets: given files, at random, or in proportion."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from camlip.data.structure import DataError, Structure
 
 logger = logging.getLogger("camlip.data")
 
-SplitMode = Literal["random", "config_type"]
-_MODES = ("random", "config_type")
+SplitMode = Literal["random", "config_type", "forces"]
+_MODES = ("random", "config_type", "forces")
 
 
 def split(
@@ -31,7 +31,9 @@ def split(
 
     Args:
         structures: a data set.
-        mode: ``"random"``, or ``"config_type"`` for the same fraction of every configuration type.
+        mode: ``"random"``; ``"config_type"`` for the same fraction of every configuration type;
+            ``"forces"`` for one of every ``1 / fraction`` structures in the order of their mean
+            squared forces, so that the few with large forces are there in proportion.
         fraction: of the structures that go into the validation set, at least one.
         seed: the same seed gives the same split.
 
@@ -68,11 +70,14 @@ def split_indices(
     if not 0.0 < fraction < 1.0:
         raise DataError(f"split: fraction is {fraction}, expected between 0 and 1")
     groups: dict[str, list[int]] = {}
+    sizes: dict[int, float] = {}
     count = 0
     for k, s in enumerate(structures):
         count += 1
         if not is_isolated_atom(s):
             groups.setdefault(s.config_type if mode == "config_type" else "", []).append(k)
+            if mode == "forces":
+                sizes[k] = _mean_squared_force(s)
     total = sum(len(g) for g in groups.values())
     if total < 2:
         raise DataError(
@@ -80,6 +85,9 @@ def split_indices(
             "validation files instead"
         )
     rng = np.random.default_rng(seed)
+    if mode == "forces":
+        chosen = _one_of_every_stratum(sizes, max(1, min(round(fraction * total), total - 1)), rng)
+        return [k for k in range(count) if k not in chosen], sorted(chosen)
     valid: set[int] = set()
     # Largest remainders: each group gets its share and the total is right.
     names = sorted(groups)
@@ -94,6 +102,22 @@ def split_indices(
         number = min(int(number), len(members) - 1)
         valid.update(members[k] for k in rng.permutation(len(members))[:number])
     return [k for k in range(count) if k not in valid], sorted(valid)
+
+
+def _mean_squared_force(structure: Structure) -> float:
+    """Of the atoms that have a label; 0 where none has."""
+    if structure.forces is None:
+        return 0.0
+    known = structure.forces[np.isfinite(structure.forces)]
+    return float(np.mean(np.square(known))) if known.size else 0.0
+
+
+def _one_of_every_stratum(
+    sizes: dict[int, float], number: int, rng: np.random.Generator
+) -> set[int]:
+    """Keys, one from each of ``number`` equal parts of them in the order of their values."""
+    ordered = sorted(sizes, key=lambda k: (sizes[k], k))
+    return {int(rng.choice(part)) for part in np.array_split(ordered, number)}
 
 
 def load_split(

@@ -45,7 +45,8 @@ class DataConfig(Section):
         valid: the same for validation; default: split off from ``train``.
         test: evaluated once, after training.
         valid_fraction: share of ``train`` that validates when ``valid`` is not given.
-        split: ``random``, or ``config_type``: the same share of each configuration type.
+        split: ``random``; ``config_type``: the same share of each configuration type; ``forces``:
+            of small and large forces in proportion (:func:`camlip.data.split`).
         keys: label names and units.
     """
 
@@ -53,7 +54,7 @@ class DataConfig(Section):
     valid: Files = Field(default_factory=list)
     test: Files = Field(default_factory=list)
     valid_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    split: Literal["random", "config_type"] = "config_type"
+    split: Literal["random", "config_type", "forces"] = "config_type"
     keys: Any = Field(default_factory=dict, validate_default=True)
 
     @field_validator("train", "valid", "test", mode="before")
