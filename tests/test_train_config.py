@@ -94,6 +94,7 @@ def test_every_key_can_be_set_on_the_command_line(tmp_path):
         "model.preset": "small",
         "loss.kind": "mse",
         "train.optimizer": "adamw",
+        "train.clock": "processor",
         "train.schedule": "plateau",
         "train.backend": "torch",
         "train.dtype": "float64",

@@ -127,6 +127,8 @@ def need_device() -> None:
         NotAvailable: where there is no engine to ask.
     """
     why = why_no_device(python())
+    if "_engine" in why:  # the checkout without its native parts
+        why = f"{NOT_BUILT}: nothing is built in this checkout, run scripts/gpu-check build"
     if "no CUDA device" in why or NOT_BUILT in why:
         raise NoDevice(why)
     if why:
