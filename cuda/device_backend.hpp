@@ -23,46 +23,33 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
-#include <limits>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "backend.hpp"
-#include "device/arrays.hpp"
-#include "device/sums.hpp"
-#include "halo.hpp"
 #include "list_keys.hpp"
-#include "stage_runs.hpp"
+#include "step_data.hpp"
 
 namespace camlip::cuda {
 
 template <class T, class Runtime>
-class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
-    using Base = StageRuns<T, Runtime>;
-    using Base::at, Base::backward, Base::batch_, Base::checks_moved_, Base::config_,
-        Base::features_bar, Base::folded_, Base::forward, Base::kFeatureScale, Base::kForceScale,
-        Base::kMoved, Base::kOverflow, Base::kWords, Base::last_, Base::limits_, Base::list_,
-        Base::lists_, Base::num_owned_, Base::num_slots_, Base::num_total_, Base::outputs_,
-        Base::parameters_, Base::runtime_, Base::shape, Base::sizes_, Base::skin_, Base::store_,
-        Base::tile_, Base::turn, Base::wants_atomic_energies, Base::wants_centroid_virial,
+class DeviceBackend final : public Backend, private StepData<T, Runtime> {
+    using Base = StepData<T, Runtime>;
+    using Base::add_to_caller, Base::at, Base::backward, Base::batch_, Base::caller_positions_,
+        Base::checks_moved_, Base::config_, Base::deliver_results, Base::features_bar,
+        Base::fetch_results, Base::flags_, Base::folded_, Base::forward, Base::halo_,
+        Base::kFeatureScale, Base::kMoved, Base::kOverflow, Base::last_, Base::limits_, Base::list_,
+        Base::lists_, Base::num_owned_, Base::num_total_, Base::on_device, Base::outputs_,
+        Base::parameters_, Base::plan, Base::positions_, Base::reserve_results, Base::runtime_,
+        Base::shape, Base::sizes_, Base::skin_, Base::start, Base::store_, Base::sum_slots,
+        Base::systems_, Base::take_atoms, Base::take_positions, Base::tile_, Base::turn,
         Base::whole_, Base::zero_features_bar;
 
   public:
     DeviceBackend(const Model& model, const BackendOptions& options, Runtime runtime,
                   const Limits& limits)
-        : Base(model, options, std::move(runtime), limits),
-          positions_(runtime_),
-          types_(runtime_),
-          halo_(runtime_, sizes_.width),
-          results_(runtime_),
-          fixed_(runtime_),
-          flags_(runtime_) {
-        results_.reserve(kSlot);
-        flags_.reserve(kNumFlags);
-    }
+        : Base(model, options, std::move(runtime), limits) {}
 
     bool makes_lists() const override { return true; }
     bool keeps_features() const override { return true; }
@@ -184,23 +171,6 @@ class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
     }
 
   private:
-    static constexpr int kNumFlags = Storage<T, Runtime>::kNumFlags;
-
-    Plan plan(std::int64_t edges) const {
-        Plan p = shape();
-        p.owned = num_owned_;
-        p.total = num_total_;
-        p.edges = edges;
-        p.gradients = outputs_.gradients();
-        p.forces = outputs_.forces != nullptr;
-        p.centroid_virial = wants_centroid_virial();
-        p.atomic_energies = wants_atomic_energies();
-        p.systems = batch_ ? systems_ : 0;
-        p.lists = !lists_;
-        if (!whole_ && last_ > 0) p.exchanged = halo_.most_rows();
-        return p;
-    }
-
     void begin_whole(const Atoms& atoms) {
         halo_.keep_order(atoms);
         tile_ = store_.reserve(plan(0), limits_);
@@ -260,30 +230,6 @@ class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
         start();
     }
 
-    bool on_device() const { return caller_positions_ != nullptr; }
-
-    // Into pinned memory.  Those of arrays on the device go there only when they change: nobody
-    // knows when a copy that was queued is done.
-    void take_types(const Atoms& atoms) {
-        const bool same = on_device() && num_types_ == num_total_ &&
-                          std::equal(atoms.types, atoms.types + num_total_, types_.data());
-        if (same) return;
-        if (num_types_ >= 0) runtime_.synchronize();
-        types_.reserve(num_total_);
-        halo_.place(atoms.types, 1, types_.data());
-        num_types_ = -1;
-        if (!on_device()) return;
-        store_.types.upload_later(types_.data(), 0, num_total_);
-        num_types_ = num_total_;
-    }
-
-    void take_atoms(const Atoms& atoms) {
-        take_types(atoms);
-        if (on_device()) return;
-        positions_.reserve(3 * num_total_);
-        halo_.place(atoms.positions, 3, positions_.data());
-    }
-
     // The next stage of the atoms that have nothing to do with other processes.
     template <class Body>
     void run_ahead(Body body) {
@@ -325,18 +271,6 @@ class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
         ++num_lists_;
     }
 
-    // Pinned memory for all that comes back, before a step is recorded.
-    void reserve_results() {
-        std::int64_t most = 0;
-        if (on_device()) return;
-        if (outputs_.forces) most += 3 * num_total_ * kWords;
-        if (outputs_.centroid_virial) most += 9 * num_total_ * kWords;
-        if (!whole_ && last_ > 0) halo_.reserve();
-        fixed_.reserve(most);
-        results_.reserve(kSlot + (outputs_.atomic_energies ? num_owned_ : 0) +
-                         (batch_ ? 10 * systems_ : 0));
-    }
-
     void start_step() {
         // Everything that arguments of kernels and copies depend on, but for addresses of arrays.
         const std::int64_t wanted = (outputs_.forces ? 1 : 0) + (outputs_.virial ? 2 : 0) +
@@ -347,59 +281,10 @@ class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
         start();
     }
 
-    void start() {
-        if (on_device()) {
-            runtime_.zero(store_.flags.data() + kOverflow, sizeof(std::uint32_t));
-        } else {
-            store_.positions.upload_later(positions_.data(), 0, 3 * num_total_);
-            store_.types.upload_later(types_.data(), 0, num_total_);
-            store_.flags.zero(kNumFlags);
-        }
-        store_.slots.zero(kMaxSlots * kSlot);
-        if (outputs_.forces) store_.forces.zero(3 * num_total_ * kWords);
-        if (wants_centroid_virial()) store_.centroid_virial.zero(9 * num_total_ * kWords);
-        if (wants_atomic_energies()) store_.atomic_energies.zero(num_owned_);
-        num_slots_ = 0;
-    }
-
-    // The caller's positions.  What the flags say of the step before comes along.
-    void take_positions() {
-        TakePositions k{};
-        k.atoms = num_owned_;
-        k.from = caller_positions_;
-        k.to = store_.positions.data();
-        k.built = list_.built();
-        k.most_moved = 0.25 * skin_ * skin_;
-        k.moved = store_.flags.data() + kMoved;
-        runtime_.zero(k.moved, sizeof(std::uint32_t));
-        runtime_.launch(k, blocks_for(num_owned_), k.kMaxThreads, 0);
-        store_.flags.download_later(flags_.data(), 0, kNumFlags);
-        runtime_.record_event();
-    }
-
-    static int blocks_for(std::int64_t items) {
-        return static_cast<int>(std::min<std::int64_t>((items + 255) / 256, 2048));
-    }
-
     // Results to arrays on the device, behind what is queued.
     void hand_over() {
         if (whole_) runtime_.end_step();
-        AddResults<T> k{};
-        k.atoms = num_owned_;
-        k.overflow = store_.flags.data() + kOverflow;
-        k.moved = store_.flags.data() + kMoved;
-        k.not_a_number = std::numeric_limits<double>::quiet_NaN();
-        k.scale = kForceScale;
-        k.totals = store_.totals.data();
-        k.forces = store_.forces.data();
-        k.centroid_virial = store_.centroid_virial.data();
-        k.atomic_energies = store_.atomic_energies.data();
-        k.to_energy = outputs_.energy;
-        k.to_virial = outputs_.virial;
-        k.to_forces = outputs_.forces;
-        k.to_centroid_virial = outputs_.centroid_virial;
-        k.to_atomic_energies = outputs_.atomic_energies;
-        runtime_.launch(k, blocks_for(num_owned_), k.kMaxThreads, 0);
+        add_to_caller();
         runtime_.wait_for_event();
         const bool failed = handed_over_ && flags_.data()[kOverflow] != 0;
         handed_over_ = true;
@@ -426,82 +311,22 @@ class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
         for (int layer = last_; layer >= 0; --layer) edges_backward(layer, nullptr);
     }
 
-    // Rows of all atoms, to the order of the caller.
-    void add_rows(const std::int64_t* from, int width, double* to) const {
-        for (std::int64_t n = 0; n < num_total_; ++n) {
-            double* row = to + halo_.row(n) * width;
-            for (int x = 0; x < width; ++x)
-                row[x] += FixedPoint<T>::value(from, n * width + x, kForceScale);
-        }
-    }
-
     void finish() {
-        SumSlots sum;
-        sum.slots = store_.slots.data();
-        sum.num_slots = num_slots_;
-        sum.totals = store_.totals.data();
-        runtime_.launch(sum, 1, SumSlots::kMaxThreads, sum.shared_bytes());
+        sum_slots();
         if (on_device()) {
             hand_over();
             return;
         }
         handed_over_ = false;
-        const std::int64_t forces = outputs_.forces ? 3 * num_total_ * kWords : 0;
-        store_.totals.download_later(results_.data(), 0, kSlot);
-        store_.flags.download_later(flags_.data(), 0, kNumFlags);
-        if (outputs_.forces) store_.forces.download_later(fixed_.data(), 0, forces);
-        if (outputs_.centroid_virial)
-            store_.centroid_virial.download_later(fixed_.data() + forces, 0,
-                                                  9 * num_total_ * kWords);
-        if (outputs_.atomic_energies)
-            store_.atomic_energies.download_later(results_.data() + kSlot, 0, num_owned_);
-        if (batch_) sum_systems();
-        if (whole_ && !batch_) runtime_.end_step();
-        runtime_.synchronize();
+        fetch_results();
         if (whole_ && flags_.data()[kMoved] != 0) {
             make_list();
             repeat();
             return;
         }
-        // A sum that did not fit: the engine says what that means.
-        const double* totals = results_.data();
-        const bool overflow = flags_.data()[kOverflow] != 0;
-        const double nan = overflow ? std::numeric_limits<double>::quiet_NaN() : 0;
-        const double* each = batch_ ? sums_of_systems() : totals;
-        const std::int64_t count = batch_ ? systems_ : 1;
-        for (std::int64_t n = 0; n < count && outputs_.energy; ++n)
-            outputs_.energy[n] += each[n] + nan;
-        for (std::int64_t n = 0; n < 9 * count && outputs_.virial; ++n)
-            outputs_.virial[n] += each[count + n];
-        if (outputs_.forces) add_rows(fixed_.data(), 3, outputs_.forces);
-        if (outputs_.centroid_virial) add_rows(fixed_.data() + forces, 9, outputs_.centroid_virial);
-        for (std::int64_t n = 0; n < num_owned_ && outputs_.atomic_energies; ++n)
-            outputs_.atomic_energies[halo_.row(n)] += totals[kSlot + n];
+        deliver_results();
     }
 
-    // Energies, then virials.
-    double* sums_of_systems() const {
-        return results_.data() + kSlot + (outputs_.atomic_energies ? num_owned_ : 0);
-    }
-
-    void sum_systems() {
-        SumSystems<T> k{};
-        k.systems = systems_;
-        k.starts = list_.system_starts();
-        k.atomic_energies = store_.atomic_energies.data();
-        k.centroid_virial = outputs_.virial ? store_.centroid_virial.data() : nullptr;
-        k.scale = kForceScale;
-        k.energies = store_.system_sums.data();
-        k.virials = store_.system_sums.data() + systems_;
-        const std::int64_t blocks = std::min<std::int64_t>((systems_ + 3) / 4, 8192);
-        runtime_.launch(k, static_cast<int>(blocks), k.kMaxThreads, 0);
-        store_.system_sums.download_later(sums_of_systems(), 0,
-                                          (outputs_.virial ? 10 : 1) * systems_);
-    }
-
-    std::int64_t systems_ = 0;
-    const double* caller_positions_ = nullptr;  // on the device
-    std::int64_t num_types_ = -1;  // on the device, the same as in types_
     bool repeating_ = false;
     bool was_on_device_ = false;  // the arrays of the last whole system
     bool handed_over_ = false;  // the last step's flags are still to be looked at
@@ -510,15 +335,6 @@ class DeviceBackend final : public Backend, private StageRuns<T, Runtime> {
     DomainKey domain_;
     WholeKey key_;
     std::int64_t num_lists_ = 0;
-    // Pinned memory of the host
-    template <class V>
-    using Pinned = HostArray<V, Runtime>;
-    Pinned<double> positions_;
-    Pinned<std::int32_t> types_;
-    Halo<T, Runtime> halo_;
-    Pinned<double> results_;
-    Pinned<std::int64_t> fixed_;
-    Pinned<std::uint32_t> flags_;
 };
 
 }  // namespace camlip::cuda

@@ -10,9 +10,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -21,7 +19,7 @@
 #include "device/systems.hpp"
 #include "device_array.hpp"
 #include "errors.hpp"
-#include "lattice.hpp"
+#include "list_grid.hpp"
 #include "system_batch.hpp"
 
 namespace camlip::cuda {
@@ -31,8 +29,7 @@ class DeviceNeighbors {
   public:
     DeviceNeighbors(Runtime& runtime, double cutoff, double skin, int all_pairs = 256)
         : runtime_(runtime),
-          cutoff_(cutoff),
-          radius_(cutoff + skin),
+          grid_(cutoff, skin),
           all_pairs_(std::min(all_pairs, AllPairs::kMostAtoms)),
           built_(runtime),
           offsets_(runtime),
@@ -63,36 +60,23 @@ class DeviceNeighbors {
         built_.reserve(3 * total);
         runtime_.copy(built_.data(), positions,
                       sizeof(double) * 3 * static_cast<std::size_t>(total));
-        set_lattice(cell, periodic);
+        grid_.set_lattice(cell, periodic);
         if (total <= all_pairs_) {
-            for (int k = 0; k < 3; ++k) grid_.bins[k] = 1;
             all_pairs(positions, owned, total);
         } else {
-            set_bins(positions, total);
+            grid_.set_bins(grid_.bounded() ? grid_.unit_range() : find_bounds(positions, total),
+                           total);
             sort(positions, total);
             search(owned, total);
         }
-        Frame frame{};
-        std::copy_n(grid_.rows, 9, frame.rows);
-        for (int k = 0; k < 9; k += 4) frame.deformation[k] = 1;
-        frame.most_moved = 0.25 * (radius_ - cutoff_) * (radius_ - cutoff_);
+        const Frame frame = grid_.frame();
         keep_frames(&frame, 1);
     }
 
-    // The list for a cell that changed, if it may still hold: csrc/neighbors.cpp says why.
+    // The list for a cell that changed, if it may still hold.
     bool deform(const double* cell, const std::array<bool, 3>& periodic) {
-        const Lattice lattice(cell, periodic);
         Frame frame{};
-        if (!built_lattice_.map_to(lattice, frame.deformation)) return false;
-        double strain = 0;
-        for (int k = 0; k < 9; ++k) {
-            const double e = frame.deformation[k] - (k % 4 == 0 ? 1 : 0);
-            strain += e * e;
-        }
-        const double limit = 0.5 * (radius_ * (1 - std::sqrt(strain)) - cutoff_);
-        if (!(limit >= 0)) return false;
-        frame.most_moved = limit * limit;
-        for (int k = 0; k < 3; ++k) std::copy_n(lattice.row(k).begin(), 3, frame.rows + 3 * k);
+        if (!grid_.deform(cell, periodic, frame)) return false;
         keep_frames(&frame, 1);
         return true;
     }
@@ -122,7 +106,7 @@ class DeviceNeighbors {
     }
 
     // Before a build.
-    void set_skin(double skin) { radius_ = cutoff_ + skin; }
+    void set_skin(double skin) { grid_.set_skin(skin); }
 
     const Frame* frames() const { return frames_.data(); }
     const std::int32_t* system_of() const { return system_of_.data(); }
@@ -134,7 +118,7 @@ class DeviceNeighbors {
     const double* built() const { return built_.data(); }
     std::int64_t num_edges() const { return num_edges_; }
     // Reduced lattice vectors, which shifts count.
-    const Grid& grid() const { return grid_; }
+    const Grid& grid() const { return grid_.grid(); }
     std::uint64_t bytes() const {
         return built_.bytes() + offsets_.bytes() + totals_.bytes() + starts_.bytes() +
                indices_.bytes() + shifts_.bytes() + bin_of_.bytes() + filled_.bytes() +
@@ -151,7 +135,6 @@ class DeviceNeighbors {
     }
 
   private:
-    static constexpr int kMostReach = 200;  // that fits into a packed shift, with homes
     static constexpr int kBoundBlocks = 256;
 
     static int blocks_for(std::int64_t items, int each) {
@@ -161,27 +144,6 @@ class DeviceNeighbors {
     void launch(const Kernel& kernel, std::int64_t items, int each) {
         runtime_.launch(kernel, blocks_for(items, each), Kernel::kMaxThreads,
                         kernel.shared_bytes());
-    }
-
-    // One bin that covers everything, and how far images reach.
-    void set_lattice(const double* cell, const std::array<bool, 3>& periodic) {
-        const Lattice lattice(cell, periodic);
-        built_lattice_ = lattice;
-        grid_.square = radius_ * radius_;
-        for (int k = 0; k < 3; ++k) {
-            height_[k] = lattice.height(k);
-            const Vector3& row = lattice.row(k);
-            for (int a = 0; a < 3; ++a) {
-                grid_.rows[3 * k + a] = row[static_cast<std::size_t>(a)];
-                double unit[3] = {0, 0, 0};
-                unit[a] = 1;
-                grid_.inverse[3 * a + k] = lattice.fractional(unit)[static_cast<std::size_t>(k)];
-            }
-            grid_.periodic[k] = periodic[static_cast<std::size_t>(k)];
-            grid_.origin[k] = 0;
-            grid_.scale[k] = grid_.bins[k] = 1;
-            grid_.reach[k] = grid_.periodic[k] ? reach_of(height_[k]) : 0;
-        }
     }
 
     void keep_frames(const Frame* frames, std::int64_t count) {
@@ -195,17 +157,17 @@ class DeviceNeighbors {
         std::vector<Grid> grids(count);
         std::vector<Frame> frames(count);
         std::vector<std::int32_t> system_of(static_cast<std::size_t>(systems.num_atoms()));
-        set_lattice(nullptr, {});
-        const Grid open = grid_;
+        grid_.set_lattice(nullptr, {});
+        const Grid open = grid();
         periodic_ = false;
         for (std::size_t s = 0; s < count; ++s) {
             std::array<bool, 3> periodic{};
             for (std::size_t k = 0; systems.periodic && k < 3; ++k)
                 periodic[k] = systems.periodic[3 * s + k] != 0;
             const bool any = periodic[0] || periodic[1] || periodic[2];
-            if (any) set_lattice(systems.cells ? systems.cells + 9 * s : nullptr, periodic);
+            if (any) grid_.set_lattice(systems.cells ? systems.cells + 9 * s : nullptr, periodic);
             periodic_ |= any;
-            grids[s] = any ? grid_ : open;
+            grids[s] = any ? grid() : open;
             std::copy_n(grids[s].rows, 9, frames[s].rows);
             std::fill(system_of.begin() + systems.offsets[s],
                       system_of.begin() + systems.offsets[s + 1], static_cast<std::int32_t>(s));
@@ -219,48 +181,10 @@ class DeviceNeighbors {
         system_starts_.upload(systems.offsets, 0, systems.count + 1);
     }
 
-    int reach_of(double width) const {
-        // A little more, for rounding of the fractions.
-        const double reach = std::ceil(radius_ * (1 + 1e-9) / width);
-        if (!(reach <= kMostReach))
-            throw ArgumentError("cell: height " + std::to_string(width) + " for a cutoff of " +
-                                std::to_string(radius_) + ", expected at least " +
-                                std::to_string(radius_ / kMostReach) +
-                                "; repeat the cell, or use backend cpu");
-        return static_cast<int>(reach);
-    }
-
-    // Bins as wide as the radius, fewer where most of them would be empty.
-    void set_bins(const double* positions, std::int64_t total) {
-        std::array<double, 6> range = {0, 0, 0, 1, 1, 1};
-        if (!(grid_.periodic[0] && grid_.periodic[1] && grid_.periodic[2]))
-            range = find_bounds(positions, total);
-        double bins[3];
-        for (std::size_t k = 0; k < 3; ++k) {
-            const double extent = grid_.periodic[k] ? 1 : range[3 + k] - range[k];
-            grid_.origin[k] = grid_.periodic[k] ? 0 : range[k];
-            bins[k] = std::max(1.0, std::floor(extent * height_[k] / radius_));
-            extent_[k] = std::max(extent, 1e-12);
-        }
-        const double most = std::min(4096.0 + 2.0 * static_cast<double>(total), 1e9);
-        while (bins[0] * bins[1] * bins[2] > most) {
-            double& widest = *std::max_element(bins, bins + 3);
-            widest = std::floor(widest / 2);
-        }
-        for (std::size_t k = 0; k < 3; ++k) {
-            grid_.bins[k] = static_cast<int>(bins[k]);
-            grid_.scale[k] = bins[k] / extent_[k];
-            grid_.reach[k] = std::max(grid_.periodic[k] ? 0 : 1,
-                                      grid_.bins[k] == 1 && !grid_.periodic[k]
-                                          ? 0
-                                          : reach_of(extent_[k] * height_[k] / bins[k]));
-        }
-    }
-
     std::array<double, 6> find_bounds(const double* positions, std::int64_t total) {
         const int blocks = std::min(blocks_for(total, Bounds::kMaxThreads), kBoundBlocks);
         bounds_.reserve(6 * kBoundBlocks);
-        const Bounds kernel{grid_, positions, total, bounds_.data()};
+        const Bounds kernel{grid(), positions, total, bounds_.data()};
         runtime_.launch(kernel, blocks, Bounds::kMaxThreads, kernel.shared_bytes());
         std::vector<double> parts(static_cast<std::size_t>(6 * blocks));
         bounds_.download(parts.data(), 0, 6 * blocks);
@@ -274,7 +198,7 @@ class DeviceNeighbors {
     }
 
     void sort(const double* positions, std::int64_t total) {
-        const std::int64_t bins = grid_.num_bins();
+        const std::int64_t bins = grid().num_bins();
         bin_of_.reserve(total);
         order_.reserve(total);
         sorted_.reserve(total);
@@ -282,12 +206,12 @@ class DeviceNeighbors {
         filled_.reserve(bins);
         starts_.zero(bins + 1);
         filled_.zero(bins);
-        launch(BinAtoms{grid_, positions, total, bin_of_.data(), starts_.data(), flags_.data()},
+        launch(BinAtoms{grid(), positions, total, bin_of_.data(), starts_.data(), flags_.data()},
                total, BinAtoms::kMaxThreads);
         scan(starts_.data(), bins + 1);
         launch(FillBins{total, bin_of_.data(), starts_.data(), filled_.data(), order_.data()},
                total, FillBins::kMaxThreads);
-        launch(OrderBins{grid_, positions, starts_.data(), order_.data(), sorted_.data()}, bins,
+        launch(OrderBins{grid(), positions, starts_.data(), order_.data(), sorted_.data()}, bins,
                OrderBins::kMaxThreads);
     }
 
@@ -304,7 +228,7 @@ class DeviceNeighbors {
     }
 
     void search(std::int64_t owned, std::int64_t total) {
-        Search kernel{grid_,          owned,          total,           bin_of_.data(),
+        Search kernel{grid(),         owned,          total,           bin_of_.data(),
                       starts_.data(), sorted_.data(), offsets_.data(), {nullptr, nullptr}};
         const int each = Search::kMaxThreads / kWarp;
         offsets_.zero(1);
@@ -318,7 +242,7 @@ class DeviceNeighbors {
 
     void all_pairs(const double* positions, std::int64_t owned, std::int64_t total) {
         for (;;) {
-            const AllPairs kernel{grid_,
+            const AllPairs kernel{grid(),
                                   static_cast<int>(owned),
                                   static_cast<int>(total),
                                   positions,
@@ -367,11 +291,8 @@ class DeviceNeighbors {
     }
 
     Runtime& runtime_;
-    double cutoff_, radius_;
+    ListGrid grid_;
     std::int64_t all_pairs_;
-    Grid grid_{};
-    Lattice built_lattice_;
-    double height_[3] = {1, 1, 1}, extent_[3] = {1, 1, 1};
     bool periodic_ = false;
     std::int64_t owned_ = 0, num_edges_ = 0;
     template <class V>
