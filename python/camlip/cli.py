@@ -40,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            return _main(argv)
+            status = _main(argv)
+            if argv is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                _leave(status)
+            return status
         finally:
             # Not left to the end of the interpreter, which complains about a pipe that is closed.
             sys.stdout.flush()
@@ -48,6 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) is gone; nothing is wrong here.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _leave(status: int) -> None:
+    """End one of several processes of torchrun, whose work is done and written.
+
+    Not through the end of the interpreter: a thread of torch.distributed that asks for it then
+    aborts the process now and then ("terminate called without an active exception"), and torchrun
+    stops the others.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _main(argv: Sequence[str] | None) -> int:
