@@ -80,6 +80,7 @@ def test_the_front_is_marked(modules, tmp_path):
         for name, error, time in rows
     ]  # fmt: skip
     settings = {"systems": {"a": {"benchmark": "toy", "measure": "mae"}}}
+    (tmp_path / "README.md").write_text(f"{pareto.BEGIN}\n{pareto.END}\n")
     pareto.write(tmp_path, settings, found)
     text = (tmp_path / "README.md").read_text()
     assert "| **fast** | 5 |" in text

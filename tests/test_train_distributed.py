@@ -28,7 +28,7 @@ def launch(folder, processes, **train):
         text=True,
         check=False,
         timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return read_checkpoint(folder / f"run{processes}" / "last.ckpt"), run.stdout

@@ -17,14 +17,12 @@ import argparse
 import fcntl
 import json
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import yaml
-from run import ROOT, camlip, configuration, load, merged
+from run import ROOT, camlip, configuration, export, load, merged
 
 FOLDER = Path(__file__).parent / "ablations"
 RUNS = ROOT / "build" / "ablations"
@@ -88,9 +86,7 @@ def train(system: str, variant: str, seed: int, data: Path) -> None:
     if camlip("train", where / "config.yaml", "--resume"):
         raise SystemExit(f"ablation: training of {variant} on {system} did not end")
     errors = json.loads((where / "run" / "errors.json").read_text())
-    model = where / "model.pt"
-    export = [sys.executable, "-m", "camlip.export", where / "run" / "best.ckpt", "-o", model]
-    subprocess.run(export, check=True, cwd=ROOT)
+    export(where)
     found = {"system": system, "variant": variant, "seed": seed}
     for part in ("train", "valid"):
         for name, key in (("energy", "energy_per_atom"), ("forces", "forces")):
@@ -104,10 +100,11 @@ def step_time(path: Path, structures: Path) -> Any:
     """A function that computes a step and returns its processor time per atom, microseconds."""
     from camlip.bench_systems import Motion, make_system
     from camlip.engine import Engine, Model
+    from camlip.memory import DEFAULT_SKIN
 
     model = Model(path)
     atoms = make_system(f"{structures}", model.atomic_numbers, 1000)
-    engine = Engine(model, "cpu", "mixed", threads=1, skin=0.5)
+    engine = Engine(model, "cpu", "mixed", threads=1, skin=DEFAULT_SKIN)
     types = model.types(atoms.numbers)
     cell = atoms.cell.array if atoms.pbc.any() else None
     motion = Motion(atoms)

@@ -6,6 +6,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from table import replace_between
+
+BEGIN, END = "<!-- tables: written by ablation.py -->", "<!-- end of tables -->"
+
 
 def summary(system: str, measure: str, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over seeds of one system's variants, best forces first.
@@ -52,8 +56,6 @@ def front(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def write(folder: Path, settings: dict[str, Any], results: list[dict[str, Any]]) -> None:
     """``README.md`` and ``pareto.png`` in ``folder``."""
-    text = (folder / "README.md").read_text() if (folder / "README.md").exists() else MARKS
-    before, rest = text.split(BEGIN)
     lines = []
     for system, which in settings["systems"].items():
         rows = summary(system, which["measure"], results)
@@ -73,8 +75,7 @@ def write(folder: Path, settings: dict[str, Any], results: list[dict[str, Any]])
                 f"| {mark}{row['variant']}{mark} | {row['forces']:.3g} | {row['energy']:.3g} | "
                 f"{row['training']:.3g} | {cost} | {row['seeds']} |"
             )
-    body = "\n".join(lines)
-    (folder / "README.md").write_text(f"{before}{BEGIN}\n{body}\n\n{END}{rest.split(END)[1]}")
+    replace_between(folder / "README.md", BEGIN, END, "\n".join(lines).strip())
     plot(folder / "pareto.png", settings, results)
 
 
@@ -110,7 +111,3 @@ def plot(path: Path, settings: dict[str, Any], results: list[dict[str, Any]]) ->
         )  # fmt: skip
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-BEGIN, END = "<!-- tables: written by ablation.py -->", "<!-- end of tables -->"
-MARKS = f"{BEGIN}\n{END}\n"

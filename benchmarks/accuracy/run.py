@@ -82,6 +82,14 @@ def camlip(*arguments: object, stop_after: float | None = None) -> int:
         return INTERRUPTED
 
 
+def export(folder: Path) -> Path:
+    """Write ``model.pt`` of the run in a folder."""
+    model = folder / "model.pt"
+    command = [sys.executable, "-m", "camlip.export", folder / "run" / "best.ckpt", "-o", model]
+    subprocess.run(command, check=True, cwd=ROOT)
+    return model
+
+
 def evaluate(model: Path, structures: Path) -> dict[str, float]:
     """Test errors through the engine, meV and Angstrom."""
     command = [sys.executable, "-m", "camlip.cli", "evaluate", model, structures, "--json", "-"]
@@ -119,9 +127,7 @@ def run(name: str, preset: str, seed: int, data: Path, stop: float) -> bool:
         return False
     if status:
         raise SystemExit(f"accuracy: training of {name}, {preset}, seed {seed} failed")
-    model = folder / "model.pt"
-    export = [sys.executable, "-m", "camlip.export", folder / "run" / "best.ckpt", "-o", model]
-    subprocess.run(export, check=True, cwd=ROOT)
+    model = export(folder)
     processor = config["train"].get("clock") == "processor"
     minutes = minutes_trained(folder / "run" / "log.csv") if processor else seconds / 60
     found = {

@@ -84,7 +84,10 @@ def write(path: Path, benchmarks: dict[str, dict[str, Any]]) -> None:
     ]
     for name, bench in benchmarks.items():
         lines += rows(name, bench, path.parent / "results")
-    text = path.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}")
+    replace_between(path, BEGIN, END, "\n".join(lines))
+
+
+def replace_between(path: Path, begin: str, end: str, body: str) -> None:
+    """Put lines between two marks of a file."""
+    before, rest = path.read_text().split(begin)
+    path.write_text(f"{before}{begin}\n\n{body}\n\n{end}{rest.split(end)[1]}")
