@@ -62,6 +62,15 @@ def test_large_forces_get_their_share():
     assert len(split_indices(half, "forces", 0.1)[1]) == 10
 
 
+@pytest.mark.parametrize("fraction", [0.15, 0.3, 0.8, 0.95])
+def test_both_sides_have_forces_of_all_sizes(fraction):
+    data = [replace(dimer(k), forces=np.full((2, 3), float(k))) for k in range(400)]
+    train, valid = split_indices(data, "forces", fraction, 1)
+    assert len(valid) == round(400 * fraction)
+    for part in (train, valid):
+        assert np.mean(part) == pytest.approx(199.5, abs=12)
+
+
 def test_small_sets_keep_one_structure_on_each_side():
     train, valid = split([dimer(0), dimer(1)], fraction=0.01)
     assert len(train) == len(valid) == 1

@@ -117,7 +117,10 @@ def _one_of_every_stratum(
 ) -> set[int]:
     """Keys, one from each of ``number`` equal parts of them in the order of their values."""
     ordered = sorted(sizes, key=lambda k: (sizes[k], k))
-    return {int(rng.choice(part)) for part in np.array_split(ordered, number)}
+    # Parts of k and of k + 1 alternate: with the longer ones first, as array_split has them, a
+    # large fraction would leave only the smallest values.
+    bounds = np.linspace(0, len(ordered), number + 1).round().astype(int)[1:-1]
+    return {int(rng.choice(part)) for part in np.split(np.array(ordered), bounds)}
 
 
 def load_split(
