@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Screened nuclear repulsion of Ziegler, Biersack and Littmark, in double: half of each directed
-// edge's energy belongs to its center; ends smoothly at the sum of the covalent radii.
+// edge's energy belongs to its center; ends smoothly at the sum of two radii of the model.
 #ifndef CAMLIP_CPU_ZBL_HPP
 #define CAMLIP_CPU_ZBL_HPP
 

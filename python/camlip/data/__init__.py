@@ -2,7 +2,13 @@
 
 from camlip.data.batch import Batch, BatchSampler, Item, collate
 from camlip.data.checks import check_units
-from camlip.data.dataset import AnyDataset, Dataset, Subset, average_num_neighbors
+from camlip.data.dataset import (
+    AnyDataset,
+    Dataset,
+    Subset,
+    average_num_neighbors,
+    shortest_distances,
+)
 from camlip.data.energies import force_rms, is_isolated_atom, reference_energies
 from camlip.data.keys import LabelKeys, add_label_key_arguments, label_keys_from_args
 from camlip.data.labels import structure_from_atoms
@@ -37,6 +43,7 @@ __all__ = [
     "prepare",
     "read_structures",
     "reference_energies",
+    "shortest_distances",
     "split",
     "split_indices",
     "structure_from_atoms",

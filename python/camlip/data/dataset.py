@@ -221,6 +221,38 @@ def average_num_neighbors(dataset: AnyDataset) -> float:
     return float(dataset.num_edges.sum() / dataset.num_atoms.sum())
 
 
+def shortest_distances(dataset: AnyDataset, sample: int = 20_000) -> NDArray[np.float64]:
+    """Shortest distance of each pair of elements within the cutoff.
+
+    Args:
+        dataset: with neighbor lists.
+        sample: look at so many structures, evenly spread, of a larger data set.
+
+    Returns:
+        Angstrom, shape (T, T), symmetric; infinite for pairs that are never neighbors.
+
+    >>> water = Structure(np.array([[0, 0, 0], [0.96, 0, 0], [-0.2, 0.9, 0]]), np.array([8, 1, 1]))
+    >>> shortest_distances(Dataset([water], [1, 8], cutoff=5.0)).round(2)
+    array([[1.47, 0.92],
+           [0.92,  inf]])
+    """
+    number = len(dataset.atomic_numbers)
+    squares = np.full(number * number, np.inf)
+    stride = max(1, -(-len(dataset) // sample))
+    for index in range(0, len(dataset), stride):
+        item = dataset[index]
+        s = item.structure
+        centers = np.repeat(np.arange(len(item.types)), item.counts)
+        neighbors = item.neighbors.astype(np.int64)
+        vectors = s.positions[neighbors] - s.positions[centers]
+        if s.pbc.any():
+            vectors = vectors + item.shifts @ s.cell
+        pairs = item.types[centers] * number + item.types[neighbors]
+        np.minimum.at(squares, pairs, np.einsum("ea,ea->e", vectors, vectors))
+    found = np.sqrt(squares).reshape(number, number)
+    return np.minimum(found, found.T)
+
+
 def _name(structure: Structure, index: int) -> str:
     where = place(structure.source) or f"structure {index}"
     return f"{where} ({structure.formula})"

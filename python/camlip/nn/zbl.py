@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 from camlip.nn.radial import envelope
 
+# The repulsion ends at this part of the shortest distance of the data.
+MARGIN = 0.95
+
 
 class ZBL(nn.Module):
     r"""Half of the ZBL repulsion of each pair, for the center's energy.
@@ -13,8 +16,8 @@ class ZBL(nn.Module):
     .. math:: \tfrac12\, 14.3996\, \frac{Z_i Z_j}{r}\, \phi(r / a)\, f(r / (R_i + R_j)), \qquad
               a = 0.4685 / (Z_i^{0.23} + Z_j^{0.23})
 
-    with the universal screening function :math:`\phi` and covalent radii R, so that the repulsion
-    ends smoothly where chemical bonds begin; no later than at the cutoff.
+    with the universal screening function :math:`\phi` and a radius R of each element: the covalent
+    one, no more than half the cutoff, until :meth:`end_before` makes it smaller.
 
     Args:
         atomic_numbers: of the model's types.
@@ -31,6 +34,21 @@ class ZBL(nn.Module):
         radii = torch.tensor(covalent_radii[atomic_numbers])
         self.register_buffer("radii", radii.clamp(max=cutoff / 2))
         self.register_buffer("charges", torch.tensor(atomic_numbers, dtype=torch.float64))
+
+    @torch.jit.unused
+    def end_before(self, shortest: Tensor) -> None:
+        """Shrink radii until the repulsion of each pair ends before the distances of the data.
+
+        Sums of covalent radii are lengths of bonds.  A repulsion that ends there rises within the
+        vibration of every bond, and the network has to learn its opposite (docs/accuracy.md).
+
+        Args:
+            shortest: distance of each pair of elements, Angstrom, shape (T, T), symmetric;
+                infinite for pairs without one.
+        """
+        reach = self.radii[:, None] + self.radii[None, :]
+        ratio = (MARGIN * shortest.to(reach) / reach).amin(1)
+        self.radii.mul_(ratio.clamp(max=1.0))
 
     def forward(self, distances: Tensor, center_types: Tensor, neighbor_types: Tensor) -> Tensor:
         """Energy of each edge in eV, shape (E,)."""

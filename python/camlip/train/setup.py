@@ -17,7 +17,13 @@ import torch
 import torch.utils.deterministic as deterministic_options
 from torch import nn
 
-from camlip.data import average_num_neighbors, collate, force_rms, reference_energies
+from camlip.data import (
+    average_num_neighbors,
+    collate,
+    force_rms,
+    reference_energies,
+    shortest_distances,
+)
 from camlip.models import CartesianMoments
 from camlip.train.checkpoint import build_model, read_checkpoint, set_dtype
 from camlip.train.dataset import Datasets
@@ -205,6 +211,8 @@ def make_model(
         reference_energies=reference_energies(structures, datasets.atomic_numbers).tolist(),
         energy_scale=scale if scale > 0 else 1.0,
     )
+    if model.use_zbl:
+        model.zbl.end_before(torch.from_numpy(shortest_distances(train)))
     set_dtype(model, dtype)
     model.to(device)
     measure_scales(model, datasets, config.seed, device, dtype)

@@ -155,8 +155,14 @@ def with_elements(model: CartesianMoments, numbers: Sequence[int]) -> CartesianM
     state = model.state_dict()
     wanted = new.state_dict()
     for name, tensor in state.items():
-        if name.startswith("zbl."):
-            state[name] = wanted[name].to(tensor.dtype)
+        if name == "zbl.charges":
+            state[name] = wanted[name]
+        elif name == "zbl.radii":
+            # Those of the old elements as they are, the new ones as much shorter as the shortest.
+            ratio = (tensor / new.zbl.radii[[numbers.index(z) for z in old]]).min()
+            radii = new.zbl.radii * ratio
+            radii[[numbers.index(z) for z in old]] = tensor
+            state[name] = radii
         elif name.endswith("pair_embedding") and tensor.numel():
             state[name] = tensor[source][:, source]
         elif name.endswith(("element_embedding", "hidden.bias", "reference_energies")):
