@@ -11,6 +11,7 @@ from camlip.models import CartesianMoments, preset
 from camlip.nn import ZBL
 from camlip.nn.zbl import MARGIN
 from camlip.train import Trainer, load_checkpoint
+from camlip.train.command import repulsion
 from camlip.train.finetune.start import with_elements
 from train_tools import config
 
@@ -91,3 +92,18 @@ def test_a_new_model_takes_the_distances_of_its_data(tmp_path):
     assert trainer.fit()
     saved, _ = load_checkpoint(tmp_path / "run" / "best.ckpt")
     assert torch.equal(saved.zbl.radii, radii)
+
+
+def test_it_may_reach_to_the_covalent_radii(tmp_path):
+    trainer = Trainer(config(tmp_path, model={"zbl_reach": "covalent"}, train={"epochs": 1}))
+    assert trainer.model.zbl.radii.tolist() == covalent_radii[[28, 29]].tolist()
+
+
+def test_where_it_ends_is_told():
+    model = CartesianMoments(preset("small"), [1, 8])
+    model.zbl.radii.copy_(torch.tensor([0.4, 0.6]))
+    assert repulsion(model) == "ZBL below H-H 0.80, H-O 1.00, O-O 1.20 A"
+    many = CartesianMoments(preset("small"), list(range(1, 7)))
+    many.zbl.radii.copy_(0.1 * torch.arange(1.0, 7.0))
+    assert repulsion(many) == "ZBL below H-H 0.20 to C-C 1.20 A"
+    assert repulsion(CartesianMoments(preset("small", zbl=False), [1])) == "none (model.zbl)"

@@ -92,6 +92,7 @@ def test_every_key_can_be_set_on_the_command_line(tmp_path):
         "data.keys.stress_unit": "GPa",
         "data.keys.virial_convention": "negative",
         "model.preset": "small",
+        "model.zbl_reach": "covalent",
         "loss.kind": "mse",
         "train.optimizer": "adamw",
         "train.clock": "processor",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
 
 from camlip.train.committee import member_file, train_committee
 from camlip.train.config import ConfigError, load_config
@@ -11,6 +13,9 @@ from camlip.train.evaluation import format_table
 from camlip.train.finish import finish_run
 from camlip.train.schema import TrainConfig
 from camlip.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from camlip.models import CartesianMoments
 
 INTERRUPTED = 130
 
@@ -111,10 +116,27 @@ def describe(trainer: Trainer) -> str:
             f"model: {number} parameters, {model.num_layers} layer(s), rank {model.max_rank}, "
             f"{trainer.config.train.dtype} on {trainer.device}, "
             f"{torch_threads()} thread(s), {trainer.processes.world_size} process(es)",
+            f"repulsion: {repulsion(model)}",
             f"backend: {trainer.backend.description}",
             f"run directory: {trainer.run_dir}",
         ]
     )
+
+
+def repulsion(model: CartesianMoments) -> str:
+    """Where the ZBL repulsion of each pair of elements ends, or of the extremes where many."""
+    from ase.data import chemical_symbols
+
+    if not model.use_zbl:
+        return "none (model.zbl)"
+    radii = dict(zip(model.atomic_numbers, model.zbl.radii.tolist(), strict=True))
+    ends = [
+        (radii[a] + radii[b], f"{chemical_symbols[a]}-{chemical_symbols[b]}")
+        for a, b in combinations_with_replacement(radii, 2)
+    ]
+    shown = ends if len(ends) <= 10 else [min(ends), max(ends)]
+    between = ", " if len(ends) <= 10 else " to "
+    return "ZBL below " + between.join(f"{pair} {end:.2f}" for end, pair in shown) + " A"
 
 
 def torch_threads() -> int:

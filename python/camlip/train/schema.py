@@ -29,10 +29,13 @@ _SHAPE_FIELDS: dict[str, Any] = {name: (hint | None, None) for name, hint in _SH
 KeysConfig = create_model("KeysConfig", __base__=Section, **_KEY_FIELDS)
 
 # A preset and changes to it; the fields are those of camlip.models.CartesianMomentsConfig.
+# zbl_reach: where the repulsion of a new model ends, `data` (default): before the distances of the
+# training data; `covalent`: at the sum of covalent radii.  The model itself only has the radii.
 ModelConfig = create_model(
     "ModelConfig",
     __base__=Section,
     preset=(Literal["small", "medium", "large"], "medium"),
+    zbl_reach=(Literal["data", "covalent"] | None, None),
     **_SHAPE_FIELDS,
 )
 
@@ -241,10 +244,15 @@ class TrainConfig(Section):
     @classmethod
     def _known_fields(cls, value: Any) -> Any:
         parsed = ModelConfig.model_validate(value or {}).model_dump(exclude_none=True)
-        preset(parsed["preset"], **{k: v for k, v in parsed.items() if k != "preset"})
+        _shape(parsed)
         return parsed
 
     def model_shape(self) -> CartesianMomentsConfig:
         """Shape of the model: the preset with its changes."""
-        changes = dict(self.model)
-        return preset(changes.pop("preset"), **changes)
+        return _shape(self.model)
+
+
+def _shape(model: dict[str, Any]) -> CartesianMomentsConfig:
+    """What a section ``model`` says of the shape."""
+    changes = {k: v for k, v in model.items() if k not in ("preset", "zbl_reach")}
+    return preset(model["preset"], **changes)

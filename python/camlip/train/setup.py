@@ -211,7 +211,7 @@ def make_model(
         reference_energies=reference_energies(structures, datasets.atomic_numbers).tolist(),
         energy_scale=scale if scale > 0 else 1.0,
     )
-    if model.use_zbl:
+    if model.use_zbl and config.model.get("zbl_reach") != "covalent":
         model.zbl.end_before(torch.from_numpy(shortest_distances(train)))
     set_dtype(model, dtype)
     model.to(device)
