@@ -25,6 +25,7 @@ COMMANDS = {
     "data": ("camlip.data.report", "look at a data set before training"),
     "relax": ("camlip.relax_command", "relax structures: positions, and the cell if asked for"),
     "bench": ("camlip.bench_command", "how fast a model is on this machine"),
+    "sample": ("camlip.sample", "structures from molecular dynamics of a model, to be labelled"),
     "label": ("camlip.label", "compute energies and forces with an ASE calculator"),
 }
 
