@@ -34,7 +34,7 @@ def test_runs_go_on_after_a_kill_as_if_nothing_had_been(tmp_path, silicon):
     assert [f.info[RUN_KEY] for f in frames] == [0, 0, 0, 1, 1, 1, 2, 2]
     assert all(300 <= f.info["sample_temperature"] <= 600 for f in frames)
     # The isolated atom is nothing to start from.
-    assert {f.info["source_index"] for f in frames} <= {1, 2}
+    assert {f.info["sample_start"] for f in frames} <= {1, 2}
     assert all(np.ptp(f.positions - g.positions) > 0.01 for f, g in pairwise(frames))
 
     first = sample_file(silicon, pieces, "silicon", SampleSettings(number=3, **SHORT), quiet=True)

@@ -273,7 +273,7 @@ def sample_file(
                     "lower --temperature or --timestep, or train it further"
                 )
             for frame in frames:
-                frame.info |= {RUN_KEY: run, "source_index": index}
+                frame.info |= {RUN_KEY: run, "sample_start": index}
             file.write("".join(frame_text(frame) for frame in frames))
             file.flush()
             os.fsync(file.fileno())
