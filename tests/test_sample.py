@@ -119,6 +119,7 @@ def test_wrong_files(tmp_path, silicon):
     write(tmp_path / "water.xyz", molecule("H2O"))
     with pytest.raises(ArgumentError, match="element"):
         sample_file(tmp_path / "water.xyz", out, "silicon", settings, quiet=True)
+    assert not out.exists()
     write(out, bulk("Si"))
     with pytest.raises(ArgumentError, match="was not written by camlip sample"):
         sample_file(silicon, out, "silicon", settings, resume=True, quiet=True)

@@ -15,7 +15,6 @@ import argparse
 import math
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +29,12 @@ from ase.neighborlist import neighbor_list
 from tqdm import tqdm
 
 from camlip.calculator import MLIPCalculator
+from camlip.engine import Model
 from camlip.errors import ArgumentError, NumericError
 from camlip.label import read_structures
 from camlip.label_output import drop_partial_frame, frame_text, lock
+from camlip.physics.common import default_timestep
+from camlip.physics.common import quiet as without_warnings
 
 RUN_KEY = "sample_run"
 CLOSEST = 0.8
@@ -95,10 +97,6 @@ class SampleSettings:
             if not good:
                 raise ArgumentError(f"{name}: {value}, expected {expected}")
 
-    def timestep_for(self, atoms: Atoms) -> float:
-        """Time step in fs."""
-        return self.timestep or (0.5 if 1 in atoms.numbers else 1.0)
-
 
 @dataclass
 class SampleReport:
@@ -110,11 +108,11 @@ class SampleReport:
     broken: list[tuple[int, str]] = field(default_factory=list)
 
 
-def shortest_distances(structures: Sequence[Atoms]) -> dict[tuple[int, int], float]:
+def shortest_by_pair(structures: Sequence[Atoms]) -> dict[tuple[int, int], float]:
     """Shortest distance of each pair of elements, Angstrom; pairs beyond 4 A are left out.
 
     >>> from ase.build import molecule
-    >>> {pair: round(d, 2) for pair, d in shortest_distances([molecule("H2O")]).items()}
+    >>> {pair: round(d, 2) for pair, d in shortest_by_pair([molecule("H2O")]).items()}
     {(1, 1): 1.53, (1, 8): 0.97}
     """
     shortest: dict[tuple[int, int], float] = {}
@@ -165,13 +163,10 @@ def one_run(
         deformation = np.eye(3) + (strain + strain.T) / 2
         atoms.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
     temperature = float(rng.uniform(*settings.temperature))
-    step = settings.timestep_for(atoms)
+    step = settings.timestep or default_timestep(atoms)
     every = max(1, round(settings.interval / step))
     kept: list[Atoms] = []
-    with warnings.catch_warnings():
-        # ASE announces new names of these functions, which older releases do not have.
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with without_warnings():
         MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
         Stationary(atoms)
         if len(atoms) > 2 and not atoms.pbc.any():
@@ -217,7 +212,7 @@ def sample_file(
         model: file or name, as for :class:`camlip.MLIPCalculator`.
         settings: how.
         resume: go on after the last run in ``output``.
-        quiet: no progress bar and no line for a run that broke.
+        quiet: no progress bar.
         **options: of :class:`camlip.MLIPCalculator`, such as ``threads``.
 
     Raises:
@@ -237,8 +232,12 @@ def sample_file(
     starts = [index for index, atoms in enumerate(structures) if len(atoms) > 1]
     if not starts:
         raise ArgumentError(f"input '{source}': no structure has more than one atom")
-    shortest = shortest_distances([structures[index] for index in starts])
+    shortest = shortest_by_pair([structures[index] for index in starts])
     limits = {pair: CLOSEST * distance for pair, distance in shortest.items()}
+    # Before the output file exists, so that a model that cannot be used leaves no file.
+    known = Model(model)
+    for index in starts:
+        known.types(structures[index].numbers)
     calculator = MLIPCalculator(model, **options)
     if output.exists() and output.stat().st_size and not resume:
         raise ArgumentError(

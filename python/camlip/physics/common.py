@@ -72,7 +72,16 @@ class Settings:
 
     def timestep_for(self, atoms: Atoms) -> float:
         """Time step in fs."""
-        return self.timestep or (0.5 if 1 in atoms.numbers else 1.0)
+        return self.timestep or default_timestep(atoms)
+
+
+def default_timestep(atoms: Atoms) -> float:
+    """Time step of molecular dynamics in fs: hydrogen needs a shorter one.
+
+    >>> default_timestep(Atoms("H2O")), default_timestep(Atoms("Si2"))
+    (0.5, 1.0)
+    """
+    return 0.5 if 1 in atoms.numbers else 1.0
 
 
 @dataclass
