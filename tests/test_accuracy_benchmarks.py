@@ -4,11 +4,13 @@ import importlib.util
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ase.io import read
 
 from camlip.train.config import load_config
 
@@ -21,11 +23,16 @@ def script(name: str, folder: Path = FOLDER) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # The scripts import each other.
+    sys.path.insert(0, str(folder))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
     return module
 
 
-run, table = script("run"), script("table")
+run, table, cheap_labels = script("run"), script("table"), script("cheap_labels")
 peer_shares = script("shares", ROOT / "benchmarks" / "peers" / "workers")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
@@ -95,6 +102,40 @@ def test_a_peer_that_was_trained_here_is_the_goal(tmp_path):
     assert "60 (1) | 50 | **no** | 3 |" in small
 
 
+def test_labels_of_a_cheap_method_have_a_row_of_their_own(tmp_path):
+    bench = {
+        "measure": "mae",
+        "tests": {"test": "x.xyz"},
+        "goals": {"medium": {"test": 3.0}},
+        "cheap": {"label": "GFN1-xTB"},
+    }
+    assert len(table.rows("x", bench, tmp_path)) == 1
+    for kind, forces in (("medium", 4.0), ("cheap-medium", 2.0)):
+        errors = {"test": {"energy_mae": 1.0, "forces_mae": forces}}
+        found = {"errors": errors, "training_minutes": 5.0}
+        (tmp_path / f"x-{kind}-1.json").write_text(json.dumps(found))
+    scratch, cheap = table.rows("x", bench, tmp_path)
+    assert "| **camlip `medium`** | 1 (1) | 4 (1) | 3 | **no** |" in scratch
+    assert "| **camlip `medium`**, GFN1-xTB first | 1 (1) | 2 (1) | 3 | yes |" in cheap
+
+
+@pytest.mark.parametrize("preset", run.PRESETS)
+@pytest.mark.parametrize("name", [n for n in NAMES if "cheap" in run.load(n)])
+def test_both_trainings_with_cheap_labels_accept_their_settings(name, preset, tmp_path):
+    bench = run.load(name)
+    first, last = cheap_labels.settings(bench, preset, 2, tmp_path, tmp_path)
+    for config in (first, last):
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+        accepted = load_config(tmp_path / "config.yaml", [])
+        assert accepted.seed == 2
+        assert accepted.data.test == []
+    # The second goes on from the first, on the labels of the benchmark.
+    assert last["finetune"]["start"] == f"{first['run_dir']}/best.ckpt"
+    own = run.configuration(bench, preset, 2, tmp_path, tmp_path)
+    assert last["data"] == own["data"]
+    assert first["model"] == own["model"]
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if "mace" in run.load(n)])
 def test_peers_and_camlip_share_time_and_goals(name):
     bench = run.load(name)
@@ -123,15 +164,21 @@ def test_shares_of_time_go_on_through_the_passes(monkeypatch):
     assert shares.batches == 8
 
 
-@pytest.mark.slow
-def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
-    # Structures that the project labels itself; a model of no use.
-    data = ROOT / "examples" / "silicon"
+def toy(module, folder, monkeypatch):
+    """A benchmark in another folder: structures of the project's own, a model of no use."""
     shape = {"num_channels": 4, "num_radial": 4, "num_hidden": 4, "num_bessel": 4}
     bench = {
         "measure": "rmse",
         "tests": {"test": "test.xyz.xz"},
         "goals": {"small": {"test": 1e-9}},
+        "cheap": {
+            "label": "Lennard-Jones",
+            "calculator": "lj",
+            "options": {"sigma": 2.1},
+            "sample": {"number": [3], "picoseconds": [0.05], "temperature": [900]},
+            "pretraining": {"train": {"epochs": 1}},
+            "finetuning": {"train": {"lr": 1e-3}},
+        },
         "config": {
             "data": {"train": "test.xyz.xz"},
             "model": {"cutoff": 3.0, **shape, "radial_width": 4},
@@ -139,11 +186,15 @@ def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
             "log": {"plots": False, "report": False, "tensorboard": False, "progress": False},
         },
     }
-    monkeypatch.setattr(run, "HERE", tmp_path)
-    monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(bench))
-    arguments = ("toy", "small", 1, data)
+    for name, path in (("HERE", folder), ("ROOT", folder), ("RESULTS", folder / "results")):
+        monkeypatch.setattr(module, name, path)
+    (folder / "toy.yaml").write_text(yaml.safe_dump(bench))
+    return "toy", "small", 1, ROOT / "examples" / "silicon"
+
+
+@pytest.mark.slow
+def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
+    arguments = toy(run, tmp_path, monkeypatch)
     assert not run.run(*arguments, stop=0.0)
     assert not (tmp_path / "results").exists()
     assert run.run(*arguments, stop=float("inf"))
@@ -152,3 +203,26 @@ def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
     # What has its result is not done again.
     monkeypatch.setattr(subprocess, "run", None)
     assert run.run(*arguments, stop=0.0)
+
+
+@pytest.mark.slow
+def test_cheap_labels_first(tmp_path, monkeypatch):
+    """From a trained model to errors of the fine-tuned one, and nothing twice."""
+    scripts = cheap_labels.load.__globals__
+    monkeypatch.setitem(scripts, "HERE", tmp_path)
+    arguments = toy(cheap_labels, tmp_path, monkeypatch)
+    with pytest.raises(SystemExit, match=r"no model .*small-1/model.pt .*run.py toy"):
+        cheap_labels.run(*arguments)
+    folder = tmp_path / "build" / "accuracy" / "toy"
+    (folder / "small-1").mkdir(parents=True)
+    shutil.copy(
+        ROOT / "python" / "camlip" / "pretrained" / "silicon.pt", folder / "small-1" / "model.pt"
+    )
+    cheap_labels.run(*arguments)
+    found = json.loads((tmp_path / "results" / "toy-cheap-small-1.json").read_text())
+    assert found["errors"]["test"]["forces_rmse"] > 0
+    kept = read(folder / "cheap-small-1" / "labelled.xyz", ":")
+    assert len(kept) == 3
+    # What has its result is not done again.
+    monkeypatch.setattr(cheap_labels, "camlip", None)
+    cheap_labels.run(*arguments)

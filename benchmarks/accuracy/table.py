@@ -53,25 +53,27 @@ def rows(name: str, bench: dict[str, Any], folder: Path) -> list[str]:
                 f"{' | '.join(cells)} | | | {minutes} |"
             )
         for preset, goals in bench["goals"].items():
-            runs = measured(folder, name, preset)
             goal = goals[test]
             if goal == "mace":
                 errors = [r["errors"][test][f"forces_{measure}"] for r in trained]
                 goal = float(f"{mean(errors):.3g}") if errors else None
-            cells = ["", ""]
-            verdict = "not run"
-            minutes = ""
-            if runs:
-                cells, minutes = averages(runs, test, measure)
-                if goal is not None:
-                    met = mean(r["errors"][test][f"forces_{measure}"] for r in runs) <= goal
-                    verdict = "yes" if met else "**no**"
-                else:
+            kinds = {f"**camlip `{preset}`**": measured(folder, name, preset)}
+            if cheap := measured(folder, name, f"cheap-{preset}"):
+                kinds[f"**camlip `{preset}`**, {bench['cheap']['label']} first"] = cheap
+            for kind, runs in kinds.items():
+                cells = ["", ""]
+                verdict = "not run"
+                minutes = ""
+                if runs:
+                    cells, minutes = averages(runs, test, measure)
                     verdict = ""
-            lines.append(
-                f"| {name} {test} | {measure} | **camlip `{preset}`** | {' | '.join(cells)} | "
-                f"{'' if goal is None else f'{goal:g}'} | {verdict} | {minutes} |"
-            )
+                    if goal is not None:
+                        met = mean(r["errors"][test][f"forces_{measure}"] for r in runs) <= goal
+                        verdict = "yes" if met else "**no**"
+                lines.append(
+                    f"| {name} {test} | {measure} | {kind} | {' | '.join(cells)} | "
+                    f"{'' if goal is None else f'{goal:g}'} | {verdict} | {minutes} |"
+                )
     return lines
 
 
