@@ -3,10 +3,10 @@
     python benchmarks/accuracy/cheap_labels.py                 # all that have a section `cheap`
     python benchmarks/accuracy/cheap_labels.py rmd17_aspirin --presets medium
 
-Begins with the model that run.py trained and exported (build/accuracy), and does what
-docs/finetuning.md, "Few labels: cheap ones first", says: `camlip sample`, `camlip label`,
-`camlip train` on these labels, `camlip finetune` on the training set of the benchmark.  Every
-step resumes; a row that has its file in results/ is not repeated.  The section `cheap` of
+Does what docs/finetuning.md, "Few labels: cheap ones first", says: `camlip sample` with the model
+that run.py trained (build/accuracy), or with one of `first` epochs where there is none, `camlip
+label`, `camlip train` on these labels, `camlip finetune` on the training set of the benchmark.
+Every step resumes; a row that has its file in results/ is not repeated.  The section `cheap` of
 NAME.yaml names the method and what differs from the settings of the benchmark.
 """
 
@@ -37,19 +37,43 @@ def settings(
     bench: dict[str, Any], preset: str, seed: int, data: Path, folder: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What ``camlip train`` and ``camlip finetune`` are given."""
-    cheap = bench["cheap"]
-    last = configuration(bench, preset, seed, data, folder / "run")
-    first = merged(last, cheap["pretraining"])
-    first["run_dir"] = str(folder / "pretraining")
+
+    def changed(changes: dict[str, Any], run_dir: str) -> dict[str, Any]:
+        changed_bench = {**bench, "config": merged(bench["config"], changes)}
+        return configuration(changed_bench, preset, seed, data, folder / run_dir)
+
+    first = changed(bench["cheap"]["pretraining"], "pretraining")
+    last = changed(bench["cheap"]["finetuning"], "run")
     first["data"] = {
         "train": str(folder / "labelled.xyz"),
         "valid_fraction": 0.02,
         "split": "random",
     }
-    last = merged(last, cheap["finetuning"])
     del last["model"]  # that of the start
     last["finetune"] = {"start": str(folder / "pretraining" / "best.ckpt")}
     return first, last
+
+
+def sampler(bench: dict[str, Any], preset: str, seed: int, data: Path, folder: Path) -> Path:
+    """A model to sample structures with, trained if there is none."""
+    scratch = folder.parent / f"{preset}-{seed}" / "model.pt"
+    model = folder / "sampler" / "model.pt"
+    if scratch.exists():
+        return scratch
+    if not model.exists():
+        config = configuration(bench, preset, seed, data, model.parent / "run")
+        config["train"] = {**config["train"], "epochs": bench["cheap"]["first"]}
+        step("train", config, model.parent)
+        export(model.parent)
+    return model
+
+
+def step(command: str, config: dict[str, Any], folder: Path) -> None:
+    """Train or fine-tune, or go on with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{command}.yaml"
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    done(camlip(command, file, "--resume"), f"`camlip {command} {file}`")
 
 
 def done(status: int, what: str) -> None:
@@ -65,18 +89,13 @@ def run(name: str, preset: str, seed: int, data: Path) -> None:
         return
     bench = load(name)
     cheap = bench["cheap"]
-    scratch = ROOT / "build" / "accuracy" / name / f"{preset}-{seed}" / "model.pt"
-    if not scratch.exists():
-        raise SystemExit(
-            f"accuracy: no model {scratch} to sample structures with; run.py {name} --presets "
-            f"{preset} trains it, where results/ has no result of it"
-        )
-    folder = scratch.parents[1] / f"cheap-{preset}-{seed}"
+    folder = ROOT / "build" / "accuracy" / name / f"cheap-{preset}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    train = data / bench["config"]["data"]["train"]
+    model = sampler(bench, preset, seed, data, folder)
+    train = configuration(bench, preset, seed, data, folder)["data"]["train"][0]
     sampled, labelled = folder / "sampled.xyz", folder / "labelled.xyz"
     sampling = [x for key, value in cheap["sample"].items() for x in (f"--{key}", *value)]
-    arguments = ("sample", train, "-o", sampled, "--model", scratch, "--resume", *sampling)
+    arguments = ("sample", train, "-o", sampled, "--model", model, "--resume", *sampling)
     done(camlip(*arguments), f"sampling of {name}")
     options = [
         x
@@ -89,9 +108,7 @@ def run(name: str, preset: str, seed: int, data: Path) -> None:
     for command, config in zip(
         ("train", "finetune"), settings(bench, preset, seed, data, folder), strict=True
     ):
-        file = folder / f"{command}.yaml"
-        file.write_text(yaml.safe_dump(config, sort_keys=False))
-        done(camlip(command, file, "--resume"), f"`camlip {command}` of {name}")
+        step(command, config, folder)
         minutes += minutes_trained(Path(config["run_dir"]) / "log.csv")
     model = export(folder)
     found = {
