@@ -72,6 +72,8 @@ def test_same_batches_as_in_memory(file, tmp_path):
         stored[31]
 
 
+# On one processor torch finds two workers too many.
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")
 def test_workers_and_two_handles_on_one_file(file, tmp_path):
     prepare(file, tmp_path / "train.lmdb", CUTOFF, progress=False)
     first = StoredDataset(tmp_path / "train.lmdb")
