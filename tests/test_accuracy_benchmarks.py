@@ -209,19 +209,25 @@ def test_a_benchmark_runs_in_pieces(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_cheap_labels_first(tmp_path, monkeypatch):
     """From a trained model to errors of the fine-tuned one, and nothing twice."""
-    scripts = cheap_labels.load.__globals__
-    monkeypatch.setitem(scripts, "HERE", tmp_path)
+    # `load` is that of the module which the script imports.
+    monkeypatch.setattr(sys.modules["run"], "HERE", tmp_path)
     arguments = toy(cheap_labels, tmp_path, monkeypatch)
     # In the place of the model that would be trained first, one that holds the structures.
     folder = tmp_path / "build" / "accuracy" / "toy"
     (folder / "small-1").mkdir(parents=True)
     pretrained = ROOT / "python" / "camlip" / "pretrained"
     shutil.copy(pretrained / "silicon.pt", folder / "small-1" / "model.pt")
+    monkeypatch.setattr(cheap_labels, "ENOUGH", 1.1)
+    with pytest.raises(SystemExit, match="lj labelled 3 of 3 structures of toy, expected 110%"):
+        cheap_labels.run(*arguments)
+    monkeypatch.undo()
+    arguments = toy(cheap_labels, tmp_path, monkeypatch)
+    monkeypatch.setattr(sys.modules["run"], "HERE", tmp_path)
     cheap_labels.run(*arguments)
     found = json.loads((tmp_path / "results" / "toy-cheap-small-1.json").read_text())
     assert found["errors"]["test"]["forces_rmse"] > 0
-    kept = read(folder / "cheap-small-1" / "labelled.xyz", ":")
-    assert len(kept) == 3
+    assert found["cheap_labels"] == 3
+    assert len(read(folder / "cheap-small-1" / "labelled.xyz", ":")) == 3
     # What has its result is not done again.
     monkeypatch.setattr(cheap_labels, "camlip", None)
     cheap_labels.run(*arguments)

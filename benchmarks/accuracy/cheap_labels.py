@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ase.io import iread
 from run import (
     HERE,
     PRESETS,
@@ -31,6 +32,9 @@ from run import (
     merged,
     minutes_trained,
 )
+
+# A method that fails for more of the structures than this leaves is not the one that was meant.
+ENOUGH = 0.95
 
 
 def settings(
@@ -104,6 +108,12 @@ def run(name: str, preset: str, seed: int, data: Path) -> None:
     ]
     arguments = ("label", sampled, "-o", labelled, "--calculator", cheap["calculator"], "--resume")
     done(camlip(*arguments, *options), f"labelling of {name}")
+    sizes = [sum(1 for _ in iread(file, ":")) for file in (sampled, labelled)]
+    if sizes[1] < ENOUGH * sizes[0]:
+        raise SystemExit(
+            f"accuracy: {cheap['calculator']} labelled {sizes[1]} of {sizes[0]} structures of "
+            f"{name}, expected {ENOUGH:.0%}; see above why it failed"
+        )
     minutes = 0.0
     for command, config in zip(
         ("train", "finetune"), settings(bench, preset, seed, data, folder), strict=True
@@ -115,6 +125,7 @@ def run(name: str, preset: str, seed: int, data: Path) -> None:
         "benchmark": name,
         "preset": preset,
         "seed": seed,
+        "cheap_labels": sizes[1],
         "training_minutes": round(minutes, 1),
         "errors": {test: evaluate(model, data / file) for test, file in bench["tests"].items()},
     }

@@ -34,6 +34,6 @@ def potential(style: str, files: list[str], element: str) -> LAMMPSlib:
         lmpcmds=[f"pair_style {style}", f"pair_coeff * * {' '.join(words)}"],
         atom_types={element: 1},
         lammps_header=["units metal", "atom_style atomic", "atom_modify map array sort 0 0"],
-        keep_alive=True,
+        keep_alive=True,  # without it the second structure fails
         log_file=None,
     )

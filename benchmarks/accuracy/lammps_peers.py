@@ -28,9 +28,10 @@ def errors(element: str, kind: str, structures: list[Atoms]) -> dict[str, float]
     """RMSE and MAE: energies in meV/atom, forces in meV/Angstrom."""
     energies, forces = [], []
     stem = f"{element}_Zuo_JPCA2020.{kind}"
+    calculator = potential("snap", [f"{stem}coeff", f"{stem}param"], element)
     for labelled in structures:
         atoms = labelled.copy()
-        atoms.calc = potential("snap", [f"{stem}coeff", f"{stem}param"], element)
+        atoms.calc = calculator
         energies.append((atoms.get_potential_energy() - labelled.info["REF_energy"]) / len(atoms))
         forces.append((atoms.get_forces() - labelled.arrays["REF_forces"]).ravel())
     per_atom, components = 1e3 * np.array(energies), 1e3 * np.concatenate(forces)
